@@ -1,0 +1,32 @@
+# STACK=onedl (the maintained mm packages) or openmmlab (their last releases of OpenMMLab).
+STACK ?= onedl
+ENV := .venv$(if $(filter openmmlab,$(STACK)),-openmmlab)
+PY := $(ENV)/bin/python
+MINIATURE_CONFIG := configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py
+
+.PHONY: setup demo test test-install lint
+
+setup: $(ENV)/ready
+
+$(ENV)/ready: requirements/set_up.sh requirements/build.txt requirements/$(STACK).txt
+	requirements/set_up.sh $(ENV) $(STACK)
+
+data/miniature: | $(ENV)/ready
+	$(PY) tools/make_miniature.py $@
+
+# Train on the miniature data set, evaluate, and draw what was learned.
+demo: $(ENV)/ready data/miniature
+	rm -rf work_dirs/demo
+	$(PY) tools/train.py $(MINIATURE_CONFIG) --work-dir work_dirs/demo
+	$(PY) tools/report.py work_dirs/demo
+
+test: $(ENV)/ready
+	$(PY) -m pytest -m "not install" --cov=mmvisattn --cov-report=term-missing:skip-covered
+
+# Set-up itself, from a copy of the tree, with both lines: builds mmcv where no wheel is kept.
+test-install: $(ENV)/ready
+	$(PY) -m pytest -m install
+
+lint: $(ENV)/ready
+	$(ENV)/bin/ruff check .
+	$(ENV)/bin/mypy

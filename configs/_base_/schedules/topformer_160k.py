@@ -1,0 +1,4 @@
+"""TopFormer's recipe on ADE20K: the head learns ten times as fast."""
+_base_ = './adamw_160k.py'
+optim_wrapper = dict(
+    optimizer=dict(lr=1.2e-4), paramwise_cfg=dict(custom_keys={'decode_head': dict(lr_mult=10.0)}))

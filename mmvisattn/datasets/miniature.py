@@ -1,0 +1,198 @@
+"""A miniature data set for trying a training out: generated scenes in the layout of a real data set.
+
+A scene is sky over ground with overlapping shapes on it. A shape's class is its outline together with its texture; its
+colours are drawn anew each time, and light, blur, noise and clutter vary, so that no colour threshold tells classes apart.
+"""
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from tqdm import tqdm
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A generated image with its truth.
+
+    Attributes:
+        image: (H, W, 3) uint8, BGR.
+        labels: (H, W) uint8, 1 + the index in ``CLASSES``; 0 where clutter hides the scene.
+        instances: (class index, visible pixels as an (H, W) boolean mask) of each shape, in the order drawn.
+    """
+    image: Array
+    labels: Array
+    instances: list[tuple[int, Array]]
+
+
+def _grid(height: int, width: int, rng: Generator) -> tuple[Array, Array]:
+    """Pixel coordinates turned by a random angle and scaled to a random period of a texture: 2 pi a period."""
+    angle, period = rng.uniform(0, np.pi), rng.uniform(9, 13)
+    y, x = np.mgrid[:height, :width] * (2 * np.pi / period)
+    return x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+
+
+def _grain(u: Array, rng: Generator) -> Array:
+    noise = cv2.GaussianBlur(rng.standard_normal(u.shape), (0, 0), 1.5)
+    return (noise > 0).astype(float)
+
+
+# Each maps turned coordinates to a mixing weight in 0 to 1 of the shape's two colours.
+TEXTURES: dict[str, Callable[[Array, Array, Generator], Array]] = {
+    'gradient': lambda u, v, rng: (u - u.min()) / (np.ptp(u) + 1e-6),
+    'stripes': lambda u, v, rng: (np.sin(u) > 0).astype(float),
+    'checks': lambda u, v, rng: (np.sin(u) * np.sin(v) > 0).astype(float),
+    'dots': lambda u, v, rng: (np.cos(u) + np.cos(v) > 0.7).astype(float),
+    'waves': lambda u, v, rng: (np.sin(u + 2 * np.sin(v)) > 0).astype(float),
+    'bricks': lambda u, v, rng: ((np.cos(u) > 0.8) | (np.cos(v / 2 + np.pi * (u // (2 * np.pi))) > 0.9)).astype(float),
+    'grain': lambda u, v, rng: _grain(u, rng),
+    'hatch': lambda u, v, rng: ((np.cos(u) > 0.6) | (np.cos(v) > 0.6)).astype(float),
+}
+
+
+def _polygon(radii: list[float]) -> Array:
+    """A unit polygon with one corner a radius, at equal angles."""
+    angles = 2 * np.pi * np.arange(len(radii)) / len(radii)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.array(radii)[:, None]
+
+
+CROSS = np.array([(1, .33), (.33, .33), (.33, 1), (-.33, 1), (-.33, .33), (-1, .33),
+                  (-1, -.33), (-.33, -.33), (-.33, -1), (.33, -1), (.33, -.33), (1, -.33)])
+
+# name: (outline in units of its radius, texture)
+SHAPES: dict[str, tuple[Array, str]] = {
+    'disc': (_polygon([1] * 40), 'dots'),
+    'square': (_polygon([1] * 4), 'checks'),
+    'triangle': (_polygon([1.1] * 3), 'stripes'),
+    'cross': (CROSS, 'waves'),
+    'star': (_polygon([1.15, 0.5] * 5), 'gradient'),
+    'hexagon': (_polygon([1] * 6), 'bricks'),
+    'leaf': (_polygon([1] * 40) * (1, 0.45), 'grain'),
+    'gear': (_polygon([1, 1, 0.72, 0.72] * 8), 'hatch'),
+}
+CLASSES = ('sky', 'ground', *SHAPES)
+PALETTE = [[150, 190, 230], [120, 110, 90], [230, 60, 60], [60, 160, 60], [60, 90, 220], [240, 180, 40], [160, 70, 190],
+           [40, 190, 190], [130, 200, 60], [240, 120, 170]]
+
+
+def _fill(image: Array, mask: Array, texture: str, rng: Generator) -> None:
+    """Paint the mask with a texture between two random colours that differ in brightness."""
+    dark, bright = rng.uniform(20, 150, 3), rng.uniform(90, 240, 3)
+    mix = TEXTURES[texture](*_grid(*mask.shape, rng), rng)[..., None]
+    image[mask] = (dark + (bright - dark) * mix)[mask]
+
+
+def _background(height: int, width: int, rng: Generator) -> tuple[Array, Array]:
+    """Sky over ground behind a slanted horizon."""
+    horizon = height * rng.uniform(0.3, 0.6) + np.arange(width) * rng.uniform(-0.15, 0.15)
+    is_ground = np.arange(height)[:, None] > horizon
+    image = np.empty((height, width, 3))
+    for mask, sigma in ((~is_ground, 12.0), (is_ground, 1.5)):
+        noise = cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), sigma)
+        noise = 25 * noise / (noise.std() + 1e-6)
+        image[mask] = (rng.uniform(60, 200, 3) + noise[..., None])[mask]
+    return image, np.where(is_ground, 2, 1).astype(np.uint8)
+
+
+def _outline_mask(outline: Array, shape: tuple[int, int], rng: Generator) -> Array:
+    """The outline at a random place, size and angle."""
+    height, width = shape
+    radius = rng.uniform(0.18, 0.34) * min(shape)
+    angle = rng.uniform(0, 2 * np.pi)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    centre = rng.uniform((0.1 * width, 0.15 * height), (0.9 * width, 0.9 * height))
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillPoly(mask, [np.round(outline @ turn * radius + centre).astype(np.int32)], 1)
+    return mask.astype(bool)
+
+
+def _clutter(shape: tuple[int, int], rng: Generator) -> Array:
+    """Thin wires and specks that hide what is behind them."""
+    mask = np.zeros(shape, np.uint8)
+    height, width = shape
+    for _ in range(rng.integers(0, 4)):
+        ends = [tuple(int(x) for x in rng.uniform((0, 0), (width, height))) for _ in range(2)]
+        cv2.line(mask, ends[0], ends[1], 1, int(rng.integers(1, 3)))
+    for _ in range(rng.integers(0, 12)):
+        centre = tuple(int(x) for x in rng.uniform((0, 0), (width, height)))
+        cv2.circle(mask, centre, int(rng.integers(1, 3)), 1, -1)
+    return mask.astype(bool)
+
+
+def _photograph(image: Array, rng: Generator) -> Array:
+    """Slanted light with a colour cast, then blur, then noise."""
+    height, width = image.shape[:2]
+    slope = np.linspace(*rng.uniform(0.55, 1.2, 2), width)[None] * np.linspace(*rng.uniform(0.8, 1.15, 2), height)[:, None]
+    image = image * slope[..., None] * rng.uniform(0.85, 1.15, 3)
+    image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.1))
+    image = image + rng.standard_normal(image.shape) * rng.uniform(2, 12)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def draw_scene(rng: Generator) -> Scene:
+    """Draw one scene of 112 to 176 by 144 to 224 pixels with three to seven shapes."""
+    height, width = int(rng.integers(112, 177)), int(rng.integers(144, 225))
+    image, labels = _background(height, width, rng)
+    owner = np.full((height, width), -1)
+    names = rng.choice(list(SHAPES), size=rng.integers(3, 8))
+    for number, name in enumerate(names):
+        outline, texture = SHAPES[name]
+        mask = _outline_mask(outline, labels.shape, rng)
+        _fill(image, mask, texture, rng)
+        labels[mask], owner[mask] = 1 + CLASSES.index(name), number
+    hidden = _clutter(labels.shape, rng)
+    image[hidden] = rng.uniform(0, 255, 3)
+    labels[hidden], owner[hidden] = 0, -1
+    instances = [(CLASSES.index(name), owner == number) for number, name in enumerate(names)]
+    return Scene(_photograph(image, rng), labels, [(cls, mask) for cls, mask in instances if mask.any()])
+
+
+def scenes(split: str, count: int, seed: int) -> Iterator[Scene]:
+    """The scenes of a split, each a function of the seed, the split and its number alone."""
+    for i in tqdm(range(count), desc=split, unit='image'):
+        yield draw_scene(np.random.default_rng([seed, ('training', 'validation').index(split), i]))
+
+
+def write_ade20k(root: str | Path, num_training: int = 320, num_validation: int = 60, seed: int = 0) -> Path:
+    """Write a miniature data set in ADE20K's layout: ``images`` and ``annotations``, each ``training``, ``validation``.
+
+    Labels are 1 to 10, 0 where nothing is labelled, so configs set ``reduce_zero_label=True`` as for ADE20K.
+
+    Args:
+        root: the folder to make. It appears when it is complete.
+        num_training: how many training images.
+        num_validation: how many validation images.
+        seed: the same seed gives the same files.
+
+    Returns:
+        ``root`` as a path.
+
+    Raises:
+        FileExistsError: if ``root`` exists already.
+        ValueError: if a count is less than 1.
+    """
+    root = Path(root)
+    if root.exists():
+        raise FileExistsError(f'{root} exists already: remove it, or choose another folder')
+    if min(num_training, num_validation) < 1:
+        raise ValueError(f'num_training={num_training} and num_validation={num_validation} must be at least 1')
+    root.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
+    try:
+        for split, stem, count in (('training', 'ADE_train', num_training), ('validation', 'ADE_val', num_validation)):
+            for kind in ('images', 'annotations'):
+                (unfinished / kind / split).mkdir(parents=True)
+            for i, scene in enumerate(scenes(split, count, seed), start=1):
+                cv2.imwrite(str(unfinished / 'images' / split / f'{stem}_{i:08d}.jpg'), scene.image)
+                cv2.imwrite(str(unfinished / 'annotations' / split / f'{stem}_{i:08d}.png'), scene.labels)
+        unfinished.chmod(0o755)
+        unfinished.rename(root)
+    finally:
+        rmtree(unfinished, ignore_errors=True)
+    return root

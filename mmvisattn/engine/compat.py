@@ -1,0 +1,35 @@
+"""Workarounds for faults of mmengine's two lines, all in this file."""
+import os
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+
+def _history_buffer_method(owner: type, name: str):
+    """In place of ``builtins.getattr``, with which a pickled HistoryBuffer refers to its own methods; nothing else may."""
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise TypeError(f'a checkpoint may refer to methods of HistoryBuffer only, not to {owner!r}.{name}')
+    return getattr(owner, name)
+
+
+def read_checkpoints_safely() -> None:
+    """Let mmengine's own training checkpoints load, and no file run code.
+
+    mmengine 0.10.7 cannot read back what it writes since torch.load defaults to ``weights_only=True``
+    (https://github.com/open-mmlab/mmengine/issues/1641); onedl-mmengine 0.10.12 falls back to ``weights_only=False``, which
+    runs any code that a file brings. The variable forbids torch the fallback, and the list names the few types that
+    training checkpoints hold besides tensors.
+    """
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    torch.serialization.add_safe_globals([
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        np.dtypes.Float64DType,
+        np.dtypes.Float32DType,
+        np.dtypes.Int64DType,
+        (np.ndarray.__reduce__(np.empty(0))[0], 'numpy._core.multiarray._reconstruct'),
+        (np.float64(0).__reduce__()[0], 'numpy._core.multiarray.scalar'),
+        (_history_buffer_method, 'builtins.getattr'),
+    ])

@@ -1,0 +1,155 @@
+"""From the command line to a checked config: what ``tools/train.py`` and ``tools/test.py`` share."""
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.device import get_device
+from torch import nn
+
+from mmvisattn.weights import LoadReport, load_official, read_checkpoint
+
+from .compat import read_checkpoints_safely
+
+
+class UsageError(Exception):
+    """Something that the person at the keyboard can mend; the message says how."""
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool; a ``UsageError`` is printed alone, without a traceback, and makes the exit status 1."""
+    read_checkpoints_safely()
+    try:
+        main()
+    except UsageError as error:
+        sys.exit(f'error: {error}')
+
+
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the arguments that every Runner tool has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', type=Path, help='config file')
+    parser.add_argument('--work-dir', type=Path, help='where logs and checkpoints go (default: work_dirs/<config name>)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+                        help='settings of the config to override; data_root=… reaches every data set')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='how several processes were started')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+    return parser
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config that the arguments ask for, fitted to this machine.
+
+    Raises:
+        UsageError: if the config does not exist or cannot be read.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = read_config(args.config)
+    old_root = cfg.get('data_root')
+    cfg.merge_from_dict(args.cfg_options)
+    if 'data_root' in args.cfg_options:
+        for _, dataset in _datasets(cfg):
+            if dataset.get('data_root') == old_root:
+                dataset['data_root'] = args.cfg_options['data_root']
+    cfg.launcher = args.launcher
+    cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or Path('work_dirs') / args.config.stem)
+    if get_device() == 'cpu':
+        _fit_to_cpu(cfg)
+    return cfg
+
+
+def read_config(path: Path) -> Config:
+    """A config file.
+
+    Raises:
+        UsageError: if it does not exist or cannot be read.
+    """
+    if not path.is_file():
+        similar = get_close_matches(path.name, [p.name for p in path.parent.glob('*.py')], n=3)
+        hint = f'; did you mean {" or ".join(similar)}?' if similar else ''
+        raise UsageError(f'there is no config {path}{hint}')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is code: it can raise anything
+        raise UsageError(f'the config {path} cannot be read: {type(error).__name__}: {error}') from error
+
+
+def _fit_to_cpu(cfg: Config) -> None:
+    """SyncBN is for GPUs only, and so is nccl. (Without a process group mmengine turns SyncBN into BN by itself.)"""
+    for part in _dicts(cfg.model):
+        if part.get('type') == 'SyncBN':
+            part['type'] = 'BN'
+    cfg.setdefault('env_cfg', ConfigDict()).setdefault('dist_cfg', ConfigDict())['backend'] = 'gloo'
+
+
+def _dicts(node: object) -> Iterator[dict]:
+    """Every dict in a config, the outer ones first."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from _dicts(child)
+
+
+def _datasets(cfg: Config) -> Iterator[tuple[str, dict]]:
+    """(name of the data loader, data set) for every data set with a root, wrapped ones too."""
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for node in _dicts((cfg.get(name) or {}).get('dataset', {})):
+            if 'data_root' in node:
+                yield name, node
+
+
+def check_data(cfg: Config, *names: str) -> None:
+    """Fail where a folder or an annotation file of these data loaders is missing.
+
+    Raises:
+        UsageError: naming the first that is missing, and how to point to it.
+    """
+    for name, dataset in _datasets(cfg):
+        if name not in names:
+            continue
+        root = Path(dataset['data_root'])
+        prefixes = [prefix for prefix in (dataset.get('data_prefix') or {}).values() if prefix]
+        for path in [root, *(root / part for part in [*prefixes, dataset.get('ann_file')] if part)]:
+            if not path.exists():
+                raise UsageError(f'{name}: the data at {path} is not there (working folder: {Path.cwd()}); put it there, or '
+                                 'name its root: --cfg-options data_root=/path/to/it')
+
+
+def checkpoint_path(path: str | Path) -> str:
+    """The path of a checkpoint that exists; URLs pass.
+
+    Raises:
+        UsageError: if there is no such file.
+    """
+    if not str(path).startswith(('http://', 'https://')) and not Path(path).is_file():
+        raise UsageError(f'there is no checkpoint {path}')
+    return str(path)
+
+
+def load_weights(model: nn.Module, path: str | Path) -> LoadReport:
+    """Fill a whole model strictly with weights trained here, or with a whole model's official ones.
+
+    Raises:
+        UsageError: if the file cannot be read or does not fit.
+    """
+    while hasattr(model, 'module'):  # wrapped for several processes, or for test-time augmentation
+        model = model.module
+    expected = model.state_dict()
+    try:
+        state = read_checkpoint(path)
+        if not set(state) & set(expected):
+            report = load_official(model, path)
+            if report.absent:
+                raise UsageError(f'the checkpoint {path} holds no {" and no ".join(report.absent)}: it is for training '
+                                 "(init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…) of the backbone)")
+            return report
+        model.load_state_dict(state, strict=True)
+    except (TypeError, ValueError, FileNotFoundError, RuntimeError) as error:
+        raise UsageError(f'the checkpoint {path} does not fit the config: {error}') from error
+    return LoadReport(loaded=sorted(state))

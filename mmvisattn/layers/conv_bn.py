@@ -1,0 +1,39 @@
+"""Convolutions with batch norm, and folding the norm into the convolution."""
+import mmcv.cnn
+from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks.conv_module import efficient_conv_bn_eval_forward
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class ConvNormAct(ConvModule):
+    """mmcv's ``ConvModule``; in eval mode a batch norm's scale goes into the kernel on the fly, which saves a pass.
+
+    mmcv's own option for it replaces the convolution's ``forward`` during each call, which ``torch.compile`` cannot trace.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, norm_cfg: dict, act: str | None = None,
+                 **kwargs):
+        super().__init__(in_channels, out_channels, kernel_size, norm_cfg=norm_cfg,
+                         act_cfg=dict(type=act) if act else None, **kwargs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not isinstance(self.norm, _BatchNorm) or self.norm.training or not self.norm.track_running_stats:
+            return super().forward(x)
+        x = efficient_conv_bn_eval_forward(self.norm, self.conv, x)
+        return self.activate(x) if self.with_activation else x
+
+
+def fuse_conv_bn(module: nn.Module) -> nn.Module:
+    """Fold every batch norm of ``module`` into the convolution before it, in place, and return the module.
+
+    The module is put in eval mode: the folded norms are those of inference, and training it further is not meant.
+
+    Raises:
+        ValueError: if a batch norm follows no convolution and so cannot be folded.
+    """
+    module = mmcv.cnn.fuse_conv_bn(module.eval())
+    left = [name for name, child in module.named_modules() if isinstance(child, _BatchNorm)]
+    if left:
+        raise ValueError(f'these batch norms follow no convolution and cannot be folded: {left}')
+    return module

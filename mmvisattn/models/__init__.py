@@ -1,0 +1,8 @@
+"""Everything that configs build under the scope ``mmvisattn``."""
+from mmvisattn.dependencies import require
+
+require('mmcv', 'mmvisattn.models')
+
+from . import backbones, heads, necks  # noqa: E402
+
+__all__ = ['backbones', 'heads', 'necks']

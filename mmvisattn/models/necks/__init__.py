@@ -1,0 +1,3 @@
+from .semantic_injection import SemanticInjection
+
+__all__ = ['SemanticInjection']

@@ -1,0 +1,22 @@
+"""Official weights through a config."""
+from mmengine.logging import print_log
+from torch import nn
+
+from mmvisattn.registry import WEIGHT_INITIALIZERS
+
+from .loading import load_official
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class OfficialPretrained:
+    """``init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…)``: strict, and reported in the log.
+
+    Args:
+        checkpoint: a path or URL of a file as the authors publish it.
+    """
+
+    def __init__(self, checkpoint: str):
+        self.checkpoint = checkpoint
+
+    def __call__(self, module: nn.Module) -> None:
+        print_log(f'{self.checkpoint}: {load_official(module, self.checkpoint)}', logger='current')

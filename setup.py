@@ -1,0 +1,50 @@
+"""Packaging. The wheel also carries ``mmvisattn/.mim``: the configs, tools and model index that ``mim`` looks for."""
+import re
+from pathlib import Path
+from shutil import copy, copytree, ignore_patterns
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'mmvisattn' / '__init__.py').read_text()).group(1)
+
+ONEDL = ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6']
+OPENMMLAB = ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2.0', 'regex', 'ftfy']
+COMMON = ['opencv-python-headless', 'scikit-image', 'matplotlib', 'tqdm']
+
+
+class BuildWithMim(build_py):
+    """Puts ``.mim`` into the build folder, so that the source tree stays as it is."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        mim = Path(self.build_lib) / 'mmvisattn' / '.mim'
+        for folder in ('configs', 'tools'):
+            copytree(ROOT / folder, mim / folder, dirs_exist_ok=True, ignore=ignore_patterns('__pycache__'))
+        copy(ROOT / 'model-index.yml', mim)
+
+
+setup(
+    name='mmvisattn',
+    version=VERSION,
+    description='Visual attention backbones, necks and heads for the OpenMMLab stack',
+    long_description=(ROOT / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['mmvisattn', 'mmvisattn.*']),
+    python_requires='>=3.10',
+    # Either line of the mm packages would break the other, so both come through extras.
+    install_requires=['torch>=2.4', 'numpy', 'einops'],
+    extras_require={
+        'seg': [*COMMON, *ONEDL, 'onedl-mmsegmentation>=1.4.2'],
+        'det': [*COMMON, *ONEDL, 'onedl-mmdetection>=3.5.1'],
+        'seg-openmmlab': [*COMMON, *OPENMMLAB, 'mmsegmentation>=1.2.2'],
+        'det-openmmlab': [*COMMON, *OPENMMLAB, 'mmdet>=3.3.0'],
+        'test': ['pytest', 'pytest-cov', 'hypothesis'],
+        'lint': ['ruff', 'mypy'],
+    },
+    cmdclass=dict(build_py=BuildWithMim),
+    zip_safe=False)

@@ -1,0 +1,51 @@
+"""The backbones under the contract of ``tests/models/backbones/test_contract.py``: a new family adds an entry."""
+from dataclasses import dataclass, field
+
+from mmengine.registry import MODELS
+
+
+@dataclass(frozen=True)
+class BackboneCase:
+    """A tiny variant of a family, and what it must return.
+
+    Attributes:
+        type: the registered name, without scope.
+        tiny: constructor arguments of a variant that is fast to run.
+        strides: of the returned maps.
+        channels: of the returned maps of the tiny variant.
+        archs: the channels that each named variant returns.
+        num_stages: the largest ``frozen_stages``.
+    """
+    type: str
+    tiny: dict
+    strides: tuple[int, ...]
+    channels: tuple[int, ...]
+    archs: dict[str, tuple[int, ...]]
+    num_stages: int
+    floating_types: tuple[str, ...] = field(default=('bfloat16', 'float16'))
+
+    def build(self, **kwargs):
+        return MODELS.build(dict(type=f'mmvisattn.{self.type}', **dict(self.tiny, **kwargs)))
+
+    def build_arch(self, arch: str):
+        return MODELS.build(dict(type=f'mmvisattn.{self.type}', arch=arch))
+
+
+BACKBONES = {
+    case.type: case
+    for case in [
+        BackboneCase(
+            type='TopFormer',
+            tiny=dict(
+                arch=dict(
+                    levels=(((3, 1, 16, 1), (3, 2, 16, 2)), ((5, 2, 24, 2),), ((3, 2, 32, 2), (3, 2, 32, 1)),
+                            ((5, 2, 40, 2),)),
+                    num_heads=2,
+                    num_blocks=2)),
+            strides=(4, 8, 16, 32, 64),
+            channels=(16, 24, 32, 40, 112),
+            archs=dict(
+                tiny=(16, 32, 64, 96, 208), small=(24, 48, 96, 128, 296), base=(32, 64, 128, 160, 384)),
+            num_stages=5),
+    ]
+}

@@ -1,0 +1,45 @@
+"""Fixtures that several tests share."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmvisattn.datasets.miniature import write_ade20k
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope='session')
+def quiet_initialisation():
+    """mmengine logs every parameter that it initialises."""
+    import logging
+
+    from mmengine.logging import MMLogger
+    MMLogger.get_instance('tests').setLevel(logging.ERROR)
+
+
+@pytest.fixture(scope='session')
+def miniature(tmp_path_factory) -> Path:
+    """A miniature data set of a few images in ADE20K's layout."""
+    return write_ade20k(tmp_path_factory.mktemp('data') / 'miniature', num_training=6, num_validation=3)
+
+
+@pytest.fixture
+def run_tool(tmp_path):
+    """Run a tool in a process of its own, in a folder of its own; returns the finished process with its output."""
+
+    def run(*args: object, timeout: float = 300) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, *map(str, args)],
+            cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False,
+            env=dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS='ignore'))
+
+    return run

@@ -1,0 +1,54 @@
+"""Fitting a config to the command line and the machine."""
+import argparse
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import MODELS
+from reduced import ROOT
+
+from mmvisattn.engine.setup import UsageError, check_data, load_config, load_weights
+
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_8xb2-160k_ade20k-512x512.py'
+
+
+def loaded(**options):
+    return load_config(argparse.Namespace(
+        config=CONFIG, work_dir=None, cfg_options=options, launcher='none', local_rank=0))
+
+
+def test_data_root_reaches_every_data_set():
+    cfg = loaded(data_root='/elsewhere')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.dataset.data_root == '/elsewhere'
+
+
+def test_work_dir_is_named_after_the_config():
+    assert loaded().work_dir == str(Path('work_dirs') / CONFIG.stem)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='on a GPU SyncBN stays')
+def test_sync_bn_becomes_bn_without_a_gpu():
+    cfg = loaded()
+    assert cfg.model.backbone.norm_cfg.type == cfg.model.decode_head.norm_cfg.type == 'BN'
+    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
+
+
+def test_missing_parts_of_the_data_are_named(miniature, tmp_path):
+    cfg = loaded(data_root=str(tmp_path))
+    with pytest.raises(UsageError, match='train_dataloader.*images/training'):
+        check_data(cfg, 'train_dataloader')
+    check_data(loaded(data_root=str(miniature)), 'train_dataloader', 'val_dataloader')
+
+
+def test_imagenet_weights_are_no_trained_model():
+    from mmvisattn.models.backbones import TopFormer
+    from mmvisattn.models.necks import SemanticInjection
+    pytest.importorskip('mmseg')
+    import golden
+    model = torch.nn.Module()
+    model.backbone, model.neck = TopFormer(), SemanticInjection()
+    state = {k: v for k, v in golden.checkpoint(golden.read('topformer_t')).items() if not k.startswith('SIM')}
+    with pytest.raises(UsageError, match='OfficialPretrained'):
+        load_weights(model, state)
+    assert MODELS.get('mmvisattn.TopFormer') is TopFormer

@@ -1,0 +1,77 @@
+"""Every config builds, trains a step and predicts; names say what is in them; the model index lists them."""
+import re
+
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DATASETS, MODELS, DefaultScope, init_default_scope
+from reduced import CONFIGS, ROOT, reduced
+
+pytest.importorskip('mmseg')
+NAME = re.compile(r'(?P<model>[a-z+]+-[a-z-]+)_(?P<head>[a-z-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<schedule>\d+k?)'
+                  r'_(?P<data>[a-z0-9]+)-(?P<width>\d+)x(?P<height>\d+)$')
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmseg')
+    yield
+    DefaultScope._instance_dict.clear()
+
+
+def test_how_many_there_are():
+    assert len(CONFIGS) == 10
+    assert len({path.name for path in CONFIGS}) == len(CONFIGS)  # mim searches by base name
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_the_name_says_what_is_in_it(path):
+    cfg, name = Config.fromfile(path), NAME.match(path.stem)
+    assert name, f'{path.stem} does not follow the pattern'
+    iterations = int(name['schedule'].replace('k', '000'))
+    assert cfg.train_cfg.max_iters == iterations == cfg.param_scheduler[-1].end
+    assert cfg.train_dataloader.batch_size == int(name['batch'])
+    assert cfg.auto_scale_lr.base_batch_size == int(name['batch']) * int(name['gpus'])
+    assert tuple(cfg.crop_size) == (int(name['height']), int(name['width'])) == tuple(cfg.model.data_preprocessor.size)
+    arch = cfg.model.backbone.arch
+    assert name['model'] == f"{cfg.model.backbone.type.split('.')[-1].lower()}-{arch}"
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_trains_a_step_and_predicts(path, miniature):
+    cfg = reduced(path, miniature)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    batch = pseudo_collate([dataset[i] for i in range(2)])
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    before = [p.clone() for p in model.parameters()]
+    logs = model.train().train_step(batch, wrapper)
+    assert logs['loss'].isfinite()
+    assert any(not torch.equal(p, q) for p, q in zip(model.parameters(), before))
+    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    with torch.inference_mode():
+        result = model.eval().test_step(pseudo_collate([dataset[0]]))[0]
+    assert result.pred_sem_seg.shape == result.gt_sem_seg.shape == dataset[0]['data_samples'].ori_shape
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_norms_do_not_decay_and_the_head_learns_at_its_rate(path):
+    cfg = Config.fromfile(path)
+    cfg.model.backbone.norm_cfg.type = 'BN'
+    model = MODELS.build(cfg.model)
+    groups = {id(group['params'][0]): group for group in build_optim_wrapper(model, cfg.optim_wrapper).param_groups}
+    assert groups[id(model.backbone.stem.norm.weight)]['weight_decay'] == 0
+    assert groups[id(model.backbone.stem.conv.weight)]['weight_decay'] == pytest.approx(0.01)
+    ratio = groups[id(model.decode_head.conv_seg.weight)]['lr'] / groups[id(model.backbone.stem.conv.weight)]['lr']
+    assert ratio == pytest.approx(10 if '160k' in path.stem else 1)
+
+
+def test_the_model_index_lists_the_published_configs():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    listed = [model for path in index['Import'] for model in yaml.safe_load((ROOT / path).read_text())['Models']]
+    assert {ROOT / model['Config'] for model in listed} == {path for path in CONFIGS if 'ade20k' in path.stem}
+    assert all(model['Weights'] and model['Name'] == (ROOT / model['Config']).stem for model in listed)

@@ -1,0 +1,54 @@
+"""Every model against what its authors released, loaded as their checkpoints would be."""
+import golden
+import pytest
+import torch
+from mmengine.registry import MODELS
+from torch import nn
+
+from mmvisattn.weights import load_official
+
+TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-3}
+
+
+class WithNeck(nn.Module):
+    """Backbone and neck, as a segmentor holds them."""
+
+    def __init__(self, backbone: dict, neck: dict):
+        super().__init__()
+        self.backbone, self.neck = MODELS.build(backbone), MODELS.build(neck)
+
+    def forward(self, x):
+        return self.neck(self.backbone(x))
+
+
+def topformer(arch: str, in_channels: list[int], out_channels: int) -> WithNeck:
+    return WithNeck(
+        dict(type='mmvisattn.TopFormer', arch=arch),
+        dict(type='mmvisattn.SemanticInjection', in_channels=in_channels, out_channels=out_channels))
+
+
+MODELS_OF_RECORDINGS = {
+    'topformer_t': lambda: topformer('tiny', [16, 32, 64, 96], 128),
+    'topformer_s': lambda: topformer('small', [24, 48, 96, 128], 192),
+    'topformer_b': lambda: topformer('base', [32, 64, 128, 160], 256),
+}
+
+
+@pytest.mark.parametrize('name', MODELS_OF_RECORDINGS)
+def test_agrees_with_the_recording(name):
+    recording = golden.read(name)
+    model = MODELS_OF_RECORDINGS[name]().eval()
+    report = load_official(model, golden.checkpoint(recording))
+    assert sum(p.numel() for p in model.parameters()) == recording['params']
+    assert len(report.loaded) == len(model.state_dict()) and not report.absent
+    for dtype, tolerance in TOLERANCES.items():
+        model.to(dtype)
+        for case in recording['cases']:
+            with torch.inference_mode():
+                golden.assert_agree(model(golden.case_input(case).to(dtype)), case, tolerance)
+
+
+def test_all_recordings_of_the_families_are_used():
+    families = {name.split('_')[0] for name in MODELS_OF_RECORDINGS}
+    recorded = {path.stem for path in golden.FOLDER.glob('*.json') if path.stem.split('_')[0] in families}
+    assert recorded == set(MODELS_OF_RECORDINGS) and len(recorded) == 3

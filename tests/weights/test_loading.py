@@ -1,0 +1,120 @@
+"""Official checkpoints in the shapes in which they are published, and everything that must be refused."""
+import logging
+
+import golden
+import pytest
+import torch
+from mmengine.registry import MODELS
+
+from mmvisattn.models.backbones import TopFormer
+from mmvisattn.weights import load_official
+
+IMAGENET = {name: tensor for name, tensor in golden.checkpoint(golden.read('topformer_t')).items()
+            if not name.startswith('SIM.')}
+CLASSIFIER = {'head.weight': torch.zeros(1000, 96), 'head.bias': torch.zeros(1000)}
+
+
+def segmentor():
+    pytest.importorskip('mmseg')
+    return MODELS.build(dict(
+        type='mmseg.EncoderDecoder',
+        backbone=dict(type='mmvisattn.TopFormer'),
+        neck=dict(type='mmvisattn.SemanticInjection'),
+        decode_head=dict(type='mmvisattn.SimpleHead', in_channels=[128] * 3, in_index=[0, 1, 2], channels=128,
+                         num_classes=150, norm_cfg=dict(type='BN'))))
+
+
+def published_segmentor():
+    """A whole segmentor as the authors' code saves it."""
+    whole = {f'backbone.{name}': tensor for name, tensor in golden.checkpoint(golden.read('topformer_t')).items()}
+    head = {'linear_fuse.conv.weight': [128, 128, 1, 1], 'conv_seg.weight': [150, 128, 1, 1], 'conv_seg.bias': [150]}
+    head |= {f'linear_fuse.bn.{leaf}': [128] for leaf in ('weight', 'bias', 'running_mean', 'running_var')}
+    head |= {'linear_fuse.bn.num_batches_tracked': []}
+    return whole | {f'decode_head.{name}': golden.fill(name, shape) for name, shape in head.items()}
+
+
+@pytest.mark.parametrize('wrap', [
+    lambda state: state,
+    lambda state: dict(model=state),
+    lambda state: dict(state_dict=state, epoch=3),
+    lambda state: dict(state_dict_ema=state),
+    lambda state: dict(params=state),
+    lambda state: {f'module.{name}': tensor for name, tensor in state.items()},
+    lambda state: dict(model={f'module.backbone.{name}': tensor for name, tensor in state.items()}),
+], ids=['plain', 'model', 'state_dict', 'state_dict_ema', 'params', 'module.', 'module.backbone.'])
+def test_wrappers_and_prefixes(wrap, tmp_path):
+    torch.save(wrap(IMAGENET), tmp_path / 'official.pth')
+    model = TopFormer()
+    report = load_official(model, tmp_path / 'official.pth')
+    assert len(report.loaded) == len(model.state_dict()) == len(IMAGENET)
+    torch.testing.assert_close(model.stem.conv.weight, IMAGENET['tpm.stem.0.c.weight'])
+    torch.testing.assert_close(model.levels[3][1].layers[2].conv.weight, IMAGENET['tpm.layer9.conv.4.c.weight'])
+
+
+def test_the_classifier_is_dropped_and_reported():
+    report = load_official(TopFormer(), IMAGENET | CLASSIFIER)
+    assert report.dropped == list(CLASSIFIER)
+    assert 'head.weight' in str(report)
+
+
+def test_imagenet_weights_leave_neck_and_head_and_say_so():
+    model = segmentor()
+    before = model.decode_head.conv_seg.weight.clone()
+    report = load_official(model, IMAGENET)
+    assert report.absent == ['decode_head', 'neck'] and 'decode_head' in str(report)
+    torch.testing.assert_close(model.decode_head.conv_seg.weight, before)
+
+
+def test_a_whole_segmentor():
+    model = segmentor()
+    report = load_official(model, dict(state_dict=published_segmentor()))
+    assert not report.absent and len(report.loaded) == len(model.state_dict())
+    torch.testing.assert_close(model.decode_head.fuse.conv.weight, golden.fill('linear_fuse.conv.weight', [128, 128, 1, 1]))
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda s: s.pop('tpm.stem.0.c.weight'), r'missing \(1\): backbone.stem.conv.weight'),
+    (lambda s: s.update({'surprise.weight': torch.zeros(1)}), r'left over \(1\): backbone.surprise.weight'),
+    (lambda s: s.update({'tpm.stem.0.c.weight': torch.zeros(16, 3, 5, 5)}),
+     r'another shape \(1\): backbone.stem.conv.weight \(16, 3, 5, 5\) for \(16, 3, 3, 3\)'),
+    (lambda s: s.update({'module.tpm.stem.0.c.weight': torch.zeros(16, 3, 3, 3)}), 'given twice'),
+], ids=['missing', 'left over', 'shape', 'twice'])
+def test_strictness(change, message):
+    model, state = TopFormer(), dict(IMAGENET)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    change(state)
+    with pytest.raises(ValueError, match=message):
+        load_official(model, state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_neck_in_part_is_an_error():
+    state = published_segmentor()
+    del state['backbone.SIM.1.global_act.conv.weight']
+    with pytest.raises(ValueError, match='neck.injections.0.global_gate.conv.weight'):
+        load_official(segmentor(), state)
+
+
+def test_other_variants_do_not_fit():
+    with pytest.raises(ValueError, match='another shape'):
+        load_official(TopFormer('small'), IMAGENET)
+
+
+def test_a_module_without_official_weights_is_named():
+    with pytest.raises(TypeError, match='Linear'):
+        load_official(torch.nn.Linear(1, 1), IMAGENET)
+
+
+@pytest.mark.parametrize('nested', [False, True], ids=['backbone', 'segmentor'])
+def test_through_a_config(nested, tmp_path, caplog):
+    torch.save(IMAGENET, tmp_path / 'official.pth')
+    init_cfg = dict(type='mmvisattn.OfficialPretrained', checkpoint=str(tmp_path / 'official.pth'))
+    model = segmentor() if nested else TopFormer(init_cfg=init_cfg)
+    backbone = model.backbone if nested else model
+    backbone.init_cfg = init_cfg
+    logging.getLogger('mmengine').propagate = True
+    model.init_weights()
+    reference = TopFormer()
+    load_official(reference, IMAGENET)
+    for name, tensor in backbone.state_dict().items():
+        torch.testing.assert_close(tensor, reference.state_dict()[name], atol=0, rtol=0)

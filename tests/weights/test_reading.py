@@ -1,0 +1,99 @@
+"""Files are read without running code from them."""
+import functools
+import http.server
+import os
+import pickle
+import sys
+import threading
+import types
+
+import pytest
+import torch
+
+from mmvisattn.weights import read_checkpoint
+from mmvisattn.weights.reading import ConfigNode
+
+STATE = {'a.weight': torch.arange(3.0)}
+
+
+class Hostile:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def assert_read(state):
+    assert list(state) == list(STATE) and torch.equal(state['a.weight'], STATE['a.weight'])
+
+
+def test_a_hostile_file_is_refused_and_not_run(tmp_path):
+    trace = tmp_path / 'trace'
+    torch.save(dict(STATE, extra=Hostile(f'touch {trace}')), tmp_path / 'hostile.pth')
+    with pytest.raises(ValueError, match='hostile.pth.*never run'):
+        read_checkpoint(tmp_path / 'hostile.pth')
+    assert not trace.exists()
+    with open(tmp_path / 'hostile.pth', 'rb') as file:  # the file does bite, if it is let
+        torch.load(file, weights_only=False)
+    assert trace.exists()
+
+
+def test_a_pickled_config_node_is_data_only(tmp_path, monkeypatch):
+    """As in CrossFormer's and SMT's files; yacs is not needed to read them."""
+    module = types.ModuleType('yacs.config')
+    module.CfgNode = type('CfgNode', (dict,), dict(__module__='yacs.config'))
+    monkeypatch.setitem(sys.modules, 'yacs', types.ModuleType('yacs'))
+    monkeypatch.setitem(sys.modules, 'yacs.config', module)
+    config = module.CfgNode(MODEL=module.CfgNode(NAME='x'))
+    config.__dict__['__immutable__'] = True
+    torch.save(dict(model=STATE, config=config), tmp_path / 'official.pth')
+    monkeypatch.delitem(sys.modules, 'yacs.config')
+    assert_read(read_checkpoint(tmp_path / 'official.pth'))
+    assert issubclass(ConfigNode, dict)
+
+
+@pytest.mark.parametrize('content', [b'', b'not a checkpoint', pickle.dumps(3)], ids=['empty', 'text', 'pickle'])
+def test_damaged_files_are_named(content, tmp_path):
+    (tmp_path / 'bad.pth').write_bytes(content)
+    with pytest.raises(ValueError, match='bad.pth'):
+        read_checkpoint(tmp_path / 'bad.pth')
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    torch.save(STATE, tmp_path / 'whole.pth')
+    (tmp_path / 'half.pth').write_bytes((tmp_path / 'whole.pth').read_bytes()[:300])
+    with pytest.raises(ValueError, match='half.pth'):
+        read_checkpoint(tmp_path / 'half.pth')
+
+
+def test_a_file_without_weights_is_explained(tmp_path):
+    torch.save(dict(epoch=3), tmp_path / 'log.pth')
+    with pytest.raises(ValueError, match='state_dict_ema'):
+        read_checkpoint(tmp_path / 'log.pth')
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
+        read_checkpoint('nowhere.pth')
+
+
+def test_a_url_is_fetched_once(tmp_path, monkeypatch):
+    served = tmp_path / 'served'
+    for folder in ('one', 'two'):
+        (served / folder).mkdir(parents=True)
+    torch.save(STATE, served / 'one' / 'model.pth')
+    torch.save({'b.weight': torch.zeros(1)}, served / 'two' / 'model.pth')
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(served))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f'http://127.0.0.1:{server.server_port}'
+        assert_read(read_checkpoint(f'{base}/one/model.pth'))
+        assert list(read_checkpoint(f'{base}/two/model.pth')) == ['b.weight']  # same base name, other file
+        with pytest.raises(FileNotFoundError, match='three'):
+            read_checkpoint(f'{base}/three/model.pth')
+        server.shutdown()
+    assert_read(read_checkpoint(f'{base}/one/model.pth'))  # the server is gone

@@ -1,0 +1,21 @@
+#!/usr/bin/env python3
+"""Draw what a finished segmentation training learned: tools/report.py WORK_DIR"""
+import argparse
+from pathlib import Path
+
+from mmvisattn.engine.setup import run_tool
+from mmvisattn.visualization.training_report import report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description='Draw image, truth and prediction of some validation images, and the learning curve.')
+    parser.add_argument('work_dir', type=Path, help='the work folder of tools/train.py')
+    parser.add_argument('--out', type=Path, help='the picture to write (default: report.png in the work folder)')
+    parser.add_argument('--data-root', help='where the data is, if it has moved since the training')
+    args = parser.parse_args()
+    print(report(args.work_dir, args.out or args.work_dir / 'report.png', args.data_root))
+
+
+if __name__ == '__main__':
+    run_tool(main)
