@@ -16,7 +16,7 @@ def read(name: str) -> dict:
 
 def fill(name: str, shape: list[int]) -> Tensor:
     """The golden value of a tensor, a function of its official name and shape."""
-    leaf = name.split('.')[-1]
+    leaf = name.rsplit('.', maxsplit=1)[-1]
     if leaf == 'num_batches_tracked':
         return torch.tensor(0)
     x = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)

@@ -5,8 +5,15 @@ from pathlib import Path
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmvisattn.engine.setup import (UsageError, argument_parser, check_data, checkpoint_path, load_config, load_weights,
-                                    run_tool)
+from mmvisattn.engine.setup import (
+    UsageError,
+    argument_parser,
+    check_data,
+    checkpoint_path,
+    load_config,
+    load_weights,
+    run_tool,
+)
 
 
 def main() -> None:

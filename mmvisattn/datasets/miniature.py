@@ -128,7 +128,8 @@ def _clutter(shape: tuple[int, int], rng: Generator) -> Array:
 def _photograph(image: Array, rng: Generator) -> Array:
     """Slanted light with a colour cast, then blur, then noise."""
     height, width = image.shape[:2]
-    slope = np.linspace(*rng.uniform(0.55, 1.2, 2), width)[None] * np.linspace(*rng.uniform(0.8, 1.15, 2), height)[:, None]
+    left, right, top, bottom = rng.uniform((0.55, 0.55, 0.8, 0.8), (1.2, 1.2, 1.15, 1.15))
+    slope = np.linspace(left, right, width)[None] * np.linspace(top, bottom, height)[:, None]
     image = image * slope[..., None] * rng.uniform(0.85, 1.15, 3)
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.1))
     image = image + rng.standard_normal(image.shape) * rng.uniform(2, 12)

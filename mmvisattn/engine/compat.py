@@ -1,8 +1,10 @@
 """Workarounds for faults of mmengine's two lines, all in this file."""
 import os
+from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
 
@@ -22,6 +24,8 @@ def read_checkpoints_safely() -> None:
     training checkpoints hold besides tensors.
     """
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    reconstruct: Any = np.ndarray.__reduce__(np.empty(0))[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
     torch.serialization.add_safe_globals([
         HistoryBuffer,
         np.ndarray,
@@ -29,7 +33,20 @@ def read_checkpoints_safely() -> None:
         np.dtypes.Float64DType,
         np.dtypes.Float32DType,
         np.dtypes.Int64DType,
-        (np.ndarray.__reduce__(np.empty(0))[0], 'numpy._core.multiarray._reconstruct'),
-        (np.float64(0).__reduce__()[0], 'numpy._core.multiarray.scalar'),
+        (reconstruct, 'numpy._core.multiarray._reconstruct'),
+        (scalar, 'numpy._core.multiarray.scalar'),
         (_history_buffer_method, 'builtins.getattr'),
     ])
+
+
+def join_processes_on_cpu(cfg: Config) -> None:
+    """Start the process group, and choose a wrapper for it, where mmengine assumes CUDA devices.
+
+    Left to itself mmengine selects a CUDA device whatever the backend (``mmengine/dist/utils.py``, ``_init_dist_pytorch``)
+    and hands its number to the wrapper (``mmengine/runner/runner.py``, ``wrap_model``); both fail on CPUs, in both lines.
+    """
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    cfg.setdefault('model_wrapper_cfg', dict(
+        type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False)))

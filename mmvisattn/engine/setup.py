@@ -5,14 +5,15 @@ import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from typing import cast
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from torch import nn
 
 from mmvisattn.weights import LoadReport, load_official, read_checkpoint
 
-from .compat import read_checkpoints_safely
+from .compat import join_processes_on_cpu, read_checkpoints_safely
 
 
 class UsageError(Exception):
@@ -45,7 +46,7 @@ def load_config(args: argparse.Namespace) -> Config:
     """The config that the arguments ask for, fitted to this machine.
 
     Raises:
-        UsageError: if the config does not exist or cannot be read.
+        UsageError: if the config does not exist or cannot be read, or the launcher needs GPUs.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
@@ -83,7 +84,10 @@ def _fit_to_cpu(cfg: Config) -> None:
     for part in _dicts(cfg.model):
         if part.get('type') == 'SyncBN':
             part['type'] = 'BN'
-    cfg.setdefault('env_cfg', ConfigDict()).setdefault('dist_cfg', ConfigDict())['backend'] = 'gloo'
+    if cfg.launcher == 'pytorch':
+        join_processes_on_cpu(cfg)
+    elif cfg.launcher != 'none':
+        raise UsageError(f'--launcher {cfg.launcher} needs GPUs, and PyTorch finds none: on CPUs use --launcher pytorch')
 
 
 def _dicts(node: object) -> Iterator[dict]:
@@ -138,8 +142,8 @@ def load_weights(model: nn.Module, path: str | Path) -> LoadReport:
     Raises:
         UsageError: if the file cannot be read or does not fit.
     """
-    while hasattr(model, 'module'):  # wrapped for several processes, or for test-time augmentation
-        model = model.module
+    while isinstance(getattr(model, 'module', None), nn.Module):  # wrapped for several processes, or for augmentation
+        model = cast(nn.Module, model.module)
     expected = model.state_dict()
     try:
         state = read_checkpoint(path)
@@ -151,5 +155,6 @@ def load_weights(model: nn.Module, path: str | Path) -> LoadReport:
             return report
         model.load_state_dict(state, strict=True)
     except (TypeError, ValueError, FileNotFoundError, RuntimeError) as error:
-        raise UsageError(f'the checkpoint {path} does not fit the config: {error}') from error
+        reason = ' '.join(str(error).split())
+        raise UsageError(f'the checkpoint {path} does not fit the config: {reason}') from error
     return LoadReport(loaded=sorted(state))

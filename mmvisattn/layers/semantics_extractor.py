@@ -19,7 +19,7 @@ from .conv_bn import ConvNormAct
 
 
 def _averaging(size: int, bins: int, like: Tensor) -> Tensor:
-    """The (bins, size) matrix of one-dimensional adaptive average pooling: bin i averages floor(i s / b) to ceil((i + 1) s / b)."""
+    """The (bins, size) matrix of adaptive average pooling: bin i averages floor(i s / b) to ceil((i + 1) s / b)."""
     start = torch.arange(bins, device=like.device)[:, None] * size
     position = torch.arange(size, device=like.device) * bins
     inside = ((position + bins > start) & (position < start + size)).to(like.dtype)

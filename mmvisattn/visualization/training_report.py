@@ -2,6 +2,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -11,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS, init_default_scope
-from torch import nn
 
 from mmvisattn.engine.setup import UsageError, load_weights, read_config
 from mmvisattn.files import written_whole
@@ -71,7 +72,7 @@ def paint(labels: np.ndarray, palette: list[list[int]]) -> np.ndarray:
     return colours[labels]
 
 
-def _example(model: nn.Module, sample: dict, palette: list[list[int]]) -> list[np.ndarray]:
+def _example(model: BaseModel, sample: dict, palette: list[list[int]]) -> list[np.ndarray]:
     """Image, painted truth and painted prediction of one sample, each at the truth's size."""
     with torch.inference_mode():
         result = model.test_step(pseudo_collate([sample]))[0]
@@ -109,7 +110,8 @@ def draw(run: TrainingRun, cfg: Config, out: Path, num_examples: int = 5) -> Non
     chosen = np.linspace(0, len(dataset) - 1, min(num_examples, len(dataset))).astype(int)
     examples = [_example(model, dataset[int(i)], palette) for i in chosen]
     figure = Figure(figsize=(2.6 * len(examples), 9.5), layout='constrained')
-    above, below = figure.subfigures(2, 1, height_ratios=(6.5, 3))
+    subfigures: Any = figure.subfigures(2, 1, height_ratios=(6.5, 3))
+    above, below = subfigures
     grid = above.subplots(3, len(examples), squeeze=False)
     for column, maps in zip(grid.T, examples):
         for axes, picture in zip(column, maps):
@@ -118,7 +120,7 @@ def draw(run: TrainingRun, cfg: Config, out: Path, num_examples: int = 5) -> Non
     for axes, name in zip(grid[:, 0], ('image', 'truth', 'prediction')):
         axes.set_ylabel(name)
     above.legend(
-        handles=[Patch(color=np.array(colour) / 255, label=name) for name, colour in zip(classes, palette)][:20],
+        handles=[Patch(color=tuple(np.array(colour) / 255), label=name) for name, colour in zip(classes, palette)][:20],
         loc='outside lower center', ncols=6, fontsize='small')
     _plot_history(below.subplots(), run)
     with written_whole(out) as path:

@@ -24,7 +24,7 @@ class KeyMap:
         return any(re.match(pattern, name) for pattern in self.dropped)
 
     def translate(self, name: str) -> str:
-        if name.split('.')[0] not in OTHER_PARTS:
+        if name.split('.', maxsplit=1)[0] not in OTHER_PARTS:
             name = 'backbone.' + name
         for pattern, replacement in self.rules:
             name = re.sub('^' + pattern, replacement, name)

@@ -1,6 +1,7 @@
 """Reading a checkpoint file without running code from it."""
 import hashlib
 import pickle
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
@@ -11,9 +12,8 @@ from torch import Tensor
 
 WRAPPERS = ('model', 'state_dict', 'state_dict_ema', 'params')
 
-
-class ConfigNode(dict):
-    """Stands in for the ``yacs.config.CfgNode`` that CrossFormer's and SMT's files carry beside the weights."""
+# CrossFormer's and SMT's files carry their training configuration beside the weights: read it as plain data.
+INERT: list = [(OrderedDict, 'yacs.config.CfgNode')]
 
 
 def _download(url: str) -> Path:
@@ -60,7 +60,7 @@ def read_checkpoint(source: str | Path | Mapping) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f'there is no checkpoint {source}')
     try:
-        with torch.serialization.safe_globals([(ConfigNode, 'yacs.config.CfgNode')]):
+        with torch.serialization.safe_globals(INERT):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         reason = str(error).strip().splitlines()

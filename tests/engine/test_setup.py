@@ -31,7 +31,12 @@ def test_work_dir_is_named_after_the_config():
 def test_sync_bn_becomes_bn_without_a_gpu():
     cfg = loaded()
     assert cfg.model.backbone.norm_cfg.type == cfg.model.decode_head.norm_cfg.type == 'BN'
-    assert cfg.env_cfg.dist_cfg.backend == 'gloo'
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='says what a machine without a GPU says')
+def test_launchers_that_need_gpus_say_so():
+    with pytest.raises(UsageError, match='--launcher slurm'):
+        load_config(argparse.Namespace(config=CONFIG, work_dir=None, cfg_options={}, launcher='slurm', local_rank=0))
 
 
 def test_missing_parts_of_the_data_are_named(miniature, tmp_path):

@@ -46,6 +46,7 @@ class Backbone(BaseModule):
                  num_stages: int,
                  init_cfg: dict | list[dict] | None = None):
         super().__init__(init_cfg)
+        self.init_cfg: dict | list[dict] | None
         if not out_indices or not all(-num_outputs <= i < num_outputs for i in out_indices):
             raise ValueError(f'out_indices={tuple(out_indices)}: there are {num_outputs} outputs, '
                              f'so each index must lie in 0 to {num_outputs - 1}')
@@ -73,9 +74,10 @@ class Backbone(BaseModule):
 
     def init_weights(self) -> None:
         """As mmengine's, with official weights loaded last, as mmengine itself does with ``type='Pretrained'`` only."""
-        cfgs = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg] if self.init_cfg else []
+        given = self.init_cfg
+        cfgs = given if isinstance(given, list) else [given] if given else []
         official = [cfg for cfg in cfgs if str(cfg['type']).split('.')[-1] == OFFICIAL_PRETRAINED]
-        given, self.init_cfg = self.init_cfg, [cfg for cfg in cfgs if cfg not in official]
+        self.init_cfg = [cfg for cfg in cfgs if cfg not in official]
         super().init_weights()
         self.init_cfg = given
         if official:

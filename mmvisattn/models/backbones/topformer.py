@@ -5,6 +5,7 @@ the backbone serves any head; it builds without a checkpoint; all norms start al
 BN start differently). As there and unlike in the paper, attention is not scaled by default.
 """
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.model import BaseModule, ModuleList, Sequential
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ class TopFormer(Backbone):
         ValueError: if ``arch``, ``out_indices`` or ``frozen_stages`` is not one of the above.
     """
 
-    archs = {
+    archs: dict[str, dict[str, Any]] = {
         'tiny': dict(levels=pyramid(16, (16, 32, 64, 96), 2), num_heads=4, num_blocks=4),
         'small': dict(levels=pyramid(16, (24, 48, 96, 128), 3), num_heads=6, num_blocks=4),
         'base': dict(levels=pyramid(16, (32, 64, 128, 160), 3), num_heads=8, num_blocks=4),
