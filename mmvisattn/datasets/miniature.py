@@ -84,7 +84,8 @@ PALETTE = [[150, 190, 230], [120, 110, 90], [230, 60, 60], [60, 160, 60], [60, 9
 def _fill(image: Array, mask: Array, texture: str, rng: Generator) -> None:
     """Paint the mask with a texture between two random colours that differ in brightness."""
     dark, bright = rng.uniform(20, 150, 3), rng.uniform(90, 240, 3)
-    mix = TEXTURES[texture](*_grid(*mask.shape, rng), rng)[..., None]
+    height, width = mask.shape
+    mix = TEXTURES[texture](*_grid(height, width, rng), rng)[..., None]
     image[mask] = (dark + (bright - dark) * mix)[mask]
 
 

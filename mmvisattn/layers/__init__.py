@@ -1,7 +1,13 @@
 """Parts that several models share."""
 from .activation_checkpoint import run
 from .conv_bn import ConvNormAct, fuse_conv_bn
+from .cross_scale_embedding import CrossScaleEmbedding
+from .grouping import Grouping
 from .layout import fast_layout
+from .position_bias import DynamicPositionBias
 from .semantics_extractor import SemanticsExtractor, pyramid_pooling
 
-__all__ = ['ConvNormAct', 'SemanticsExtractor', 'fast_layout', 'fuse_conv_bn', 'pyramid_pooling', 'run']
+__all__ = [
+    'ConvNormAct', 'CrossScaleEmbedding', 'DynamicPositionBias', 'Grouping', 'SemanticsExtractor', 'fast_layout',
+    'fuse_conv_bn', 'pyramid_pooling', 'run',
+]

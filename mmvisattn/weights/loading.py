@@ -5,11 +5,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from . import topformer
+from . import crossformer, topformer
 from .key_map import OTHER_PARTS, KeyMap, normalise
 from .reading import read_checkpoint
 
-KEY_MAPS = {'TopFormer': topformer.KEYS}
+KEY_MAPS = {'CrossFormer': crossformer.KEYS, 'TopFormer': topformer.KEYS}
 
 @dataclass
 class LoadReport:

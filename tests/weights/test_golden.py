@@ -27,7 +27,16 @@ def topformer(arch: str, in_channels: list[int], out_channels: int) -> WithNeck:
         dict(type='mmvisattn.SemanticInjection', in_channels=in_channels, out_channels=out_channels))
 
 
+def backbone(name: str, arch: str):
+    return MODELS.build(dict(type=f'mmvisattn.{name}', arch=arch))
+
+
 MODELS_OF_RECORDINGS = {
+    'crossformer_t': lambda: backbone('CrossFormer', 'tiny'),
+    'crossformer_s': lambda: backbone('CrossFormer', 'small'),
+    'crossformer_b': lambda: backbone('CrossFormer', 'base'),
+    'crossformer_l': lambda: backbone('CrossFormer', 'large'),
+    'crossformer_pp_s': lambda: backbone('CrossFormer', 'pp-small'),
     'topformer_t': lambda: topformer('tiny', [16, 32, 64, 96], 128),
     'topformer_s': lambda: topformer('small', [24, 48, 96, 128], 192),
     'topformer_b': lambda: topformer('base', [32, 64, 128, 160], 256),
@@ -51,4 +60,4 @@ def test_agrees_with_the_recording(name):
 def test_all_recordings_of_the_families_are_used():
     families = {name.split('_')[0] for name in MODELS_OF_RECORDINGS}
     recorded = {path.stem for path in golden.FOLDER.glob('*.json') if path.stem.split('_')[0] in families}
-    assert recorded == set(MODELS_OF_RECORDINGS) and len(recorded) == 3
+    assert recorded == set(MODELS_OF_RECORDINGS) and len(recorded) == 8

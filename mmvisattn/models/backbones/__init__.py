@@ -1,3 +1,4 @@
+from .crossformer import CrossFormer
 from .topformer import TopFormer
 
-__all__ = ['TopFormer']
+__all__ = ['CrossFormer', 'TopFormer']

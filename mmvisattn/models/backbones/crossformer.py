@@ -1,0 +1,297 @@
+"""CrossFormer (ICLR 2022, https://arxiv.org/abs/2108.00154) and CrossFormer++ (TPAMI 2023,
+https://arxiv.org/abs/2303.06908).
+
+Deliberate differences from the released code: any input size; a small map's grouping and an adaptive interval are
+decisions for that input alone and leave the model as it is; q, k and v are projected before padding; the dense
+CrossFormer++ keeps its group sizes unless told otherwise; it builds without a checkpoint.
+"""
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn.bricks import DropPath
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+from mmvisattn.layers import CrossScaleEmbedding, DynamicPositionBias, Grouping, run
+from mmvisattn.registry import MODELS
+
+from .base import Backbone, arch_settings
+
+ADAPTIVE = 'adaptive'
+
+# A number for all blocks, one a stage, or one a block in a stage.
+Setting = int | Sequence[int | Sequence[int]]
+
+
+def progressive_group_sizes(policy: str, depths: Sequence[int], **sizes: Any) -> list[list[int]]:
+    """The group size of every block by a named policy of the CrossFormer++ paper.
+
+    Args:
+        policy: 'constant', with ``size``; 'linear', from ``start`` in the first block of the network to ``end`` in the last,
+            rounded; 'alternating', with ``sizes``, of which each stage's blocks take one pair (short then long distance)
+            after the other in turn.
+        depths: blocks of each stage.
+        sizes: the arguments of the policy.
+
+    Returns:
+        One list a stage, one number a block.
+
+    Raises:
+        ValueError: if the policy is unknown or its arguments are not as above.
+    """
+    needed = dict(constant={'size'}, linear={'start', 'end'}, alternating={'sizes'})
+    if policy not in needed or set(sizes) != needed[policy]:
+        raise ValueError(f'group_size: policy={policy!r} with {sorted(sizes)}; valid are '
+                         + ', '.join(f'{name!r} with {sorted(args)}' for name, args in needed.items()))
+    if policy == 'constant':
+        return [[sizes['size']] * depth for depth in depths]
+    if policy == 'alternating':
+        return [[sizes['sizes'][block // 2 % len(sizes['sizes'])] for block in range(depth)] for depth in depths]
+    steps = torch.linspace(sizes['start'], sizes['end'], sum(depths)).round().int().tolist()
+    return [steps[sum(depths[:stage]):sum(depths[:stage + 1])] for stage in range(len(depths))]
+
+
+def each_block(name: str, setting: Setting | str, depths: Sequence[int]) -> list[list[Any]]:
+    """A setting spread over blocks: one list a stage, one entry a block.
+
+    Raises:
+        ValueError: naming the setting, if it fits the depths in no way.
+    """
+    if isinstance(setting, (int, str)):
+        setting = [setting] * len(depths)  # type: ignore[list-item]
+    spread = [[entry] * depth if isinstance(entry, (int, str)) else list(entry) for entry, depth in zip(setting, depths)]
+    valid = len(setting) == len(depths) and all(len(stage) == depth for stage, depth in zip(spread, depths))
+    if not valid or not all(v == ADAPTIVE or (isinstance(v, int) and v > 0) for stage in spread for v in stage):
+        raise ValueError(f'{name}={setting} must be a positive number, one a stage, or one a block, for depths={depths}')
+    return spread
+
+
+class Attention(BaseModule):
+    """Multi-head self-attention within the groups of a grouping, with dynamic position bias; (B, H, W, C) to the same."""
+
+    def __init__(self, dims: int, num_heads: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dims, 3 * dims)
+        self.position_bias = DynamicPositionBias(dims, num_heads)
+        self.proj = nn.Linear(dims, dims)
+
+    def forward(self, x: Tensor, grouping: Grouping, padding_mask: Tensor | None) -> Tensor:
+        q, k, v = grouping.group(self.qkv(x), 3 * self.num_heads).chunk(3, dim=1)
+        bias = self.position_bias(grouping.rows, grouping.cols).to(q.dtype)
+        if padding_mask is None:
+            x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
+        else:
+            # Groups differ in their mask, images do not: groups join the heads, so that one mask serves the batch.
+            mask = (bias + padding_mask.to(q.dtype)).flatten(0, 1)[None]
+            q, k, v = (t.reshape(x.shape[0], -1, *t.shape[-2:]) for t in (q, k, v))
+            x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            x = x.unflatten(1, (-1, self.num_heads)).flatten(0, 1)
+        return self.proj(grouping.ungroup(x))
+
+
+class FeedForward(BaseModule):
+    """Linear, GELU, Linear."""
+
+    def __init__(self, dims: int, hidden_dims: int):
+        super().__init__()
+        self.fc1 = nn.Linear(dims, hidden_dims)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(hidden_dims, dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class ActivationCooling(BaseModule):
+    """Activation cooling layer (ACL) of CrossFormer++: LayerNorm(depthwise conv 3 x 3); (B, H, W, C) to the same."""
+
+    def __init__(self, dims: int):
+        super().__init__()
+        self.conv = nn.Conv2d(dims, dims, 3, padding=1, groups=dims)
+        self.norm = nn.LayerNorm(dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+
+class CrossFormerBlock(BaseModule):
+    """x + Attention(LayerNorm(x)), then x + MLP(LayerNorm(x)), then an activation cooling layer if there is one.
+
+    Args:
+        dims: channels.
+        num_heads: heads of the attention.
+        group_size: tokens along a group's side.
+        interval: distance of a group's tokens; 1 is short distance attention (SDA), more is long distance attention (LDA),
+            and 'adaptive' the smallest with which one square covers the map, ceil(max(H, W) / group_size).
+        mlp_ratio: width of the MLP's hidden layer over ``dims``.
+        drop_path: stochastic depth.
+        with_cooling: end with an activation cooling layer.
+
+    Shape: (B, H, W, dims) to the same.
+    """
+
+    def __init__(self, dims: int, num_heads: int, group_size: int, interval: int | str = 1, mlp_ratio: float = 4.0,
+                 drop_path: float = 0.0, with_cooling: bool = False):
+        super().__init__()
+        self.group_size = group_size
+        self.interval = interval
+        self.norm1 = nn.LayerNorm(dims)
+        self.attn = Attention(dims, num_heads)
+        self.norm2 = nn.LayerNorm(dims)
+        self.mlp = FeedForward(dims, int(dims * mlp_ratio))
+        self.cooling = ActivationCooling(dims) if with_cooling else None
+        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+
+    def grouping(self, height: int, width: int) -> Grouping:
+        """How this block groups a map of ``height`` x ``width`` tokens."""
+        interval = self.interval
+        if isinstance(interval, str):
+            interval = -(-max(height, width) // self.group_size)
+        return Grouping.of(height, width, self.group_size, interval)
+
+    def forward(self, x: Tensor, padding_masks: dict[Grouping, Tensor | None] | None = None) -> Tensor:
+        """``padding_masks``: filled and used by blocks that see maps of one size in turn, so that each mask is made once."""
+        grouping = self.grouping(*x.shape[1:3])
+        masks = {} if padding_masks is None else padding_masks
+        if grouping not in masks:
+            masks[grouping] = grouping.padding_mask(x)
+        x = x + self.drop_path(self.attn(self.norm1(x), grouping, masks[grouping]))
+        x = x + self.drop_path(self.mlp(self.norm2(x)))
+        return x if self.cooling is None else self.cooling(x)
+
+
+class Stage(BaseModule):
+    """A cross-scale embedding, normed before it (between stages) or after it (on the image), and blocks.
+
+    Shape: (B, C, H, W) to (B, H', W', C').
+    """
+
+    def __init__(self, embedding: CrossScaleEmbedding, norm_dims: int, norm_first: bool, blocks: Sequence[nn.Module],
+                 with_cp: bool):
+        super().__init__()
+        self.embedding = embedding
+        self.norm = nn.LayerNorm(norm_dims)
+        self.norm_first = norm_first
+        self.blocks = ModuleList(blocks)
+        self.with_cp = with_cp
+
+    def embed(self, x: Tensor) -> Tensor:
+        if self.norm_first:
+            x = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            return self.embedding(x)
+        return self.norm(self.embedding(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        padding_masks: dict[Grouping, Tensor | None] = {}
+        for block in self.blocks:
+            x = run(block, x, self.with_cp, padding_masks)
+        return x
+
+
+@MODELS.register_module()
+class CrossFormer(Backbone):
+    """CrossFormer and CrossFormer++.
+
+    Args:
+        arch: 'tiny', 'small', 'base', 'large', 'pp-small', 'pp-base', 'pp-large', 'pp-huge' (++), or a dict with the keys
+            ``embed_dims`` (channels of the first stage), ``depths``, ``num_heads``, ``group_size``, ``interval`` and
+            ``with_cooling``.
+        in_channels: channels of the image.
+        group_size: tokens along a group's side: a number, one a stage, or one a block in a stage; or a policy,
+            ``dict(policy='constant', size=7)``, ``dict(policy='linear', start=4, end=14)``,
+            ``dict(policy='alternating', sizes=(7, 14))``, see ``progressive_group_sizes``. None: the architecture's.
+        interval: of long distance attention: a number, one a stage, or one a block in a stage (of which only the long
+            distance blocks' count); 'adaptive' in place of any number is the smallest with which one square covers the
+            map. None: the architecture's.
+        with_cooling: activation cooling layers after every third block but a stage's last. None: the architecture's.
+        mlp_ratio: width of the MLPs' hidden layers over the channels.
+        drop_path_rate: stochastic depth of the last block, rising linearly from 0.
+        out_indices: the stages whose maps to return.
+        out_norm: a LayerNorm on every returned map; no published weights have one.
+        frozen_stages: -1: none, 0: the first embedding, 1 to 4: the stages too.
+        with_cp: recompute each block's activations in the backward pass.
+        init_cfg: as in mmengine; ``type='mmvisattn.OfficialPretrained'`` loads the authors' published weights.
+
+    Shape:
+        (B, in_channels, H, W), any size from 1 x 1, to a tuple of (B, embed_dims * 2**i, ceil(H / s), ceil(W / s)) at
+        strides s = 4, 8, 16, 32.
+
+    Raises:
+        ValueError: if an argument is not one of the above.
+    """
+
+    _common = dict(group_size=7, interval=(8, 4, 2, 1), with_cooling=False)
+    _plus_plus = dict(group_size=(4, 4, 14, 7), interval=(4, 2, 1, 1), with_cooling=True)
+    archs: dict[str, dict[str, Any]] = {
+        'tiny': dict(embed_dims=64, depths=(1, 1, 8, 6), num_heads=(2, 4, 8, 16), **_common),
+        'small': dict(embed_dims=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24), **_common),
+        'base': dict(embed_dims=96, depths=(2, 2, 18, 2), num_heads=(3, 6, 12, 24), **_common),
+        'large': dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), **_common),
+        'pp-small': dict(embed_dims=64, depths=(2, 2, 18, 2), num_heads=(2, 4, 8, 16), **_plus_plus),
+        'pp-base': dict(embed_dims=96, depths=(2, 2, 18, 2), num_heads=(3, 6, 12, 24), **_plus_plus),
+        'pp-large': dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), **_plus_plus),
+        'pp-huge': dict(embed_dims=128, depths=(6, 6, 18, 2), num_heads=(4, 8, 16, 32), **_plus_plus),
+    }
+
+    def __init__(self,
+                 arch: str | Mapping = 'small',
+                 in_channels: int = 3,
+                 group_size: Setting | Mapping | None = None,
+                 interval: Setting | str | None = None,
+                 with_cooling: bool | None = None,
+                 mlp_ratio: float = 4.0,
+                 drop_path_rate: float = 0.1,
+                 out_indices: Sequence[int] = (0, 1, 2, 3),
+                 out_norm: bool = False,
+                 frozen_stages: int = -1,
+                 with_cp: bool = False,
+                 init_cfg: dict | list[dict] | None = None):
+        settings = arch_settings(arch, self.archs, ('embed_dims', 'depths', 'num_heads', *self._common))
+        settings.update({name: value for name, value in (
+            ('group_size', group_size), ('interval', interval), ('with_cooling', with_cooling)) if value is not None})
+        depths, num_heads = settings['depths'], settings['num_heads']
+        super().__init__(len(depths), out_indices, frozen_stages, len(depths), init_cfg or [
+            dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
+            dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0)])
+        size = settings['group_size']
+        group_sizes = each_block(
+            'group_size', progressive_group_sizes(depths=depths, **size) if isinstance(size, Mapping) else size, depths)
+        intervals = each_block('interval', settings['interval'], depths)
+        drop_paths = torch.linspace(0, drop_path_rate, sum(depths)).tolist()
+        self.out_channels = [settings['embed_dims'] * 2**i for i in range(len(depths))]
+        self.stages = ModuleList()
+        for i, depth in enumerate(depths):
+            dims = self.out_channels[i]
+            blocks = [
+                CrossFormerBlock(
+                    dims,
+                    num_heads[i],
+                    group_sizes[i][j],
+                    interval=intervals[i][j] if j % 2 else 1,
+                    mlp_ratio=mlp_ratio,
+                    drop_path=drop_paths[sum(depths[:i]) + j],
+                    with_cooling=settings['with_cooling'] and (j + 1) % 3 == 0 and j < depth - 1) for j in range(depth)]
+            if i == 0:
+                embedding = CrossScaleEmbedding(
+                    in_channels, (dims // 2, dims // 4, dims // 8, dims // 8), (4, 8, 16, 32), stride=4)
+            else:
+                embedding = CrossScaleEmbedding(dims // 2, (dims // 2, dims // 2), (2, 4), stride=2)
+            self.stages.append(Stage(embedding, dims // 2 if i else dims, i > 0, blocks, with_cp))
+        self.out_norms = ModuleList(nn.LayerNorm(self.out_channels[i]) if out_norm else nn.Identity()
+                                    for i in self.out_indices)
+        self.freeze()
+
+    def stage_modules(self) -> list[list[nn.Module]]:
+        return [[self.stages[0].embedding, self.stages[0].norm], *([stage] for stage in self.stages)]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        outputs = {}
+        for i, stage in enumerate(self.stages):
+            x = stage(x).permute(0, 3, 1, 2)
+            outputs[i] = x
+        return tuple(norm(outputs[i].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+                     for i, norm in zip(self.out_indices, self.out_norms))
