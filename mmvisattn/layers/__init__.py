@@ -4,10 +4,11 @@ from .conv_bn import ConvNormAct, fuse_conv_bn
 from .cross_scale_embedding import CrossScaleEmbedding
 from .grouping import Grouping
 from .layout import fast_layout
+from .portions import in_portions
 from .position_bias import DynamicPositionBias
 from .semantics_extractor import SemanticsExtractor, pyramid_pooling
 
 __all__ = [
     'ConvNormAct', 'CrossScaleEmbedding', 'DynamicPositionBias', 'Grouping', 'SemanticsExtractor', 'fast_layout',
-    'fuse_conv_bn', 'pyramid_pooling', 'run',
+    'fuse_conv_bn', 'in_portions', 'pyramid_pooling', 'run',
 ]

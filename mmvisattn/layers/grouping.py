@@ -2,78 +2,106 @@
 https://arxiv.org/abs/2108.00154).
 
 One pattern serves both: the map is cut into squares of side ``group size x interval``, and within a square the tokens
-whose row and column agree modulo the interval form a group. Short distance attention is the interval 1.
+whose row and column agree modulo the interval form a group. Short distance attention (SDA) is the interval 1, long
+distance attention (LDA) any other.
+
+The released code pads the map with zeros to whole squares and masks the padding. Here nothing is padded: the groups at the
+bottom and right simply have fewer tokens. That gives the same result, because padding is no key and its outputs are cut
+away, without the work.
 """
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Grouping:
-    """How a map of ``height`` x ``width`` tokens is cut into groups of ``rows`` x ``cols`` tokens, ``interval`` apart.
+class Strip:
+    """Tokens along one axis that fall into groups of one size: at ``start + (square * size + token) * interval + offset``
+    for ``num_squares`` squares, ``size`` tokens a group and ``num_offsets`` groups a square."""
+    start: int
+    num_squares: int
+    size: int
+    num_offsets: int
+    interval: int
 
-    The map is padded at the bottom and right to multiples of ``rows * interval`` and ``cols * interval``. Padding counts as
-    no key (``padding_mask``), and ``ungroup`` cuts it away, so no result depends on it.
+    def positions(self, device: torch.device) -> Tensor:
+        """(num_squares, size, num_offsets) positions on the axis."""
+        tokens = torch.arange(self.num_squares * self.size, device=device) * self.interval + self.start
+        offsets = torch.arange(self.num_offsets, device=device)
+        return (tokens[:, None] + offsets).unflatten(0, (self.num_squares, self.size))
+
+
+def strips(length: int, size: int, interval: int) -> Iterator[Strip]:
+    """The strips of an axis: whole squares, then the rest, of which the first groups may have a token more than the others."""
+    whole, rest = divmod(length, size * interval)
+    tokens, longer = divmod(rest, interval)
+    start = length - rest
+    if whole:
+        yield Strip(0, whole, size, interval, interval)
+    if longer:
+        yield Strip(start, 1, tokens + 1, longer, interval)
+    if tokens:
+        yield Strip(start + longer, 1, tokens, interval - longer, interval)
+
+
+@dataclass(frozen=True)
+class Region:
+    """All groups of ``rows`` x ``cols`` tokens of a map.
+
+    Attributes:
+        rows, cols: tokens of each group.
+        index: flat positions of the tokens in the map, group after group: (groups * rows * cols).
     """
-    height: int
-    width: int
     rows: int
     cols: int
-    interval: int = 1
+    index: Tensor
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How a map is cut into groups.
+
+    Attributes:
+        regions: at most nine, one for each size of group.
+        inverse: where each token of the map is found when the regions' tokens are laid end to end: (height * width).
+    """
+    regions: tuple[Region, ...]
+    inverse: Tensor
 
     @classmethod
-    def of(cls, height: int, width: int, group_size: int, interval: int) -> 'Grouping':
-        """The grouping for a map: a single group of the whole map where its shorter side is at most ``group_size``.
+    def of(cls, height: int, width: int, group_size: int, interval: int, device: torch.device) -> 'Grouping':
+        """The groups of a map of ``height`` x ``width`` tokens: a single one if its shorter side is at most ``group_size``.
 
-        (The released code then pads the shorter side to the longer one. The added tokens are no keys and their outputs are
-        dropped, so the result is that of the unpadded group.)
+        (The released code then pads the shorter side to the longer one, which changes nothing, see above.)
         """
         if min(height, width) <= group_size:
-            return cls(height, width, height, width)
-        return cls(height, width, group_size, group_size, interval)
+            vertical, horizontal = [Strip(0, 1, height, 1, 1)], [Strip(0, 1, width, 1, 1)]
+        else:
+            vertical, horizontal = list(strips(height, group_size, interval)), list(strips(width, group_size, interval))
+        regions = []
+        for rows in vertical:
+            for cols in horizontal:
+                index = (rows.positions(device) * width)[:, :, :, None, None, None] + cols.positions(device)
+                regions.append(Region(rows.size, cols.size, rearrange(index, 'y g i x h j -> (y x i j g h)')))
+        order = torch.cat([region.index for region in regions])
+        inverse = torch.empty_like(order).scatter_(0, order, torch.arange(height * width, device=device))
+        return cls(tuple(regions), inverse)
 
     @property
-    def padding(self) -> tuple[int, int]:
-        """Rows and columns to add."""
-        return -self.height % (self.rows * self.interval), -self.width % (self.cols * self.interval)
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """(rows, cols) of each region's groups."""
+        return tuple((region.rows, region.cols) for region in self.regions)
 
-    def group(self, x: Tensor, num_heads: int) -> Tensor:
-        """Split the channels among heads and gather groups.
+    def group(self, x: Tensor) -> list[Tensor]:
+        """(B, H, W, C) to one (B * groups, rows * cols, C) a region."""
+        tokens = x.flatten(1, 2)
+        return [tokens.index_select(1, region.index).view(-1, region.rows * region.cols, x.shape[-1])
+                for region in self.regions]
 
-        Args:
-            x: (B, height, width, num_heads * D).
-            num_heads: heads.
-
-        Returns:
-            (B * groups, num_heads, rows * cols, D).
-        """
-        if any(self.padding):
-            x = F.pad(x, (0, 0, 0, self.padding[1], 0, self.padding[0]))
-        return rearrange(
-            x, 'b (y g i) (x h j) (n d) -> (b y x i j) n (g h) d',
-            g=self.rows, h=self.cols, i=self.interval, j=self.interval, n=num_heads)
-
-    def ungroup(self, x: Tensor) -> Tensor:
-        """The inverse of ``group``: (B * groups, num_heads, rows * cols, D) to (B, height, width, num_heads * D)."""
-        padded_height = self.height + self.padding[0]
-        padded_width = self.width + self.padding[1]
-        x = rearrange(
-            x, '(b y x i j) n (g h) d -> b (y g i) (x h j) (n d)',
-            g=self.rows, h=self.cols, i=self.interval, j=self.interval,
-            y=padded_height // (self.rows * self.interval), x=padded_width // (self.cols * self.interval))
-        return x[:, :self.height, :self.width]
-
-    def padding_mask(self, like: Tensor) -> Tensor | None:
-        """What to add to attention logits so that padding counts as no key: (groups, 1, 1, rows * cols), or None.
-
-        Large and finite rather than infinite: a group may be all padding, and must not become NaN.
-        """
-        if not any(self.padding):
-            return None
-        padded = torch.ones(1, self.height, self.width, 1, dtype=like.dtype, device=like.device)
-        # Half the largest number leaves room for a logit bias in every floating type.
-        return (1 - self.group(padded, 1)).mT * (torch.finfo(like.dtype).min / 2)
+    def ungroup(self, groups: list[Tensor], shape: torch.Size) -> Tensor:
+        """The inverse of ``group``, to a map of the given (B, H, W, …)."""
+        tokens = torch.cat([x.reshape(shape[0], -1, x.shape[-1]) for x in groups], dim=1)
+        return tokens.index_select(1, self.inverse).unflatten(1, shape[1:3])

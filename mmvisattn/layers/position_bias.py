@@ -1,5 +1,7 @@
 """Dynamic position bias (CrossFormer, ICLR 2022, https://arxiv.org/abs/2108.00154): a learned function of the offset between
 two tokens, so that it serves any group size."""
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange
 from mmengine.model import BaseModule
@@ -11,7 +13,7 @@ class DynamicPositionBias(BaseModule):
 
     Linear(2, hidden), then three times LayerNorm, ReLU, Linear; the last one to ``num_heads``.
 
-    In eval mode without gradients a table is computed once for each group size and kept. It is dropped on every change of
+    In eval mode without gradients the tables of a size of map are computed once and kept. They are dropped on every change of
     mode or of dtype or device, on loading, and when a parameter was written to in place. (Writing through ``parameter.data``
     hides itself from torch's version counters: change the mode, as mmengine does around validation, or call
     ``drop_tables``.)
@@ -32,7 +34,7 @@ class DynamicPositionBias(BaseModule):
 
     def drop_tables(self) -> None:
         """Forget the kept tables."""
-        self._tables: dict[tuple[int, int], tuple[tuple, Tensor]] = {}
+        self._tables: dict[tuple, tuple[tuple, tuple[Tensor, ...]]] = {}
 
     def train(self, mode: bool = True):
         self.drop_tables()
@@ -49,25 +51,30 @@ class DynamicPositionBias(BaseModule):
     def __getstate__(self) -> dict:
         return dict(self.__dict__, _tables={})
 
-    def compute(self, rows: int, cols: int) -> Tensor:
-        """The biases of a group of ``rows`` x ``cols`` tokens: (num_heads, rows * cols, rows * cols)."""
+    def compute(self, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
+        """The biases of groups of several (rows, cols): for each (num_heads, rows * cols, rows * cols)."""
         weight = self.mlp[0].weight
-        row_offsets = torch.arange(1 - rows, rows, device=weight.device, dtype=weight.dtype)
-        col_offsets = torch.arange(1 - cols, cols, device=weight.device, dtype=weight.dtype)
+        most_rows, most_cols = (max(n) for n in zip(*sizes))
+        row_offsets = torch.arange(1 - most_rows, most_rows, device=weight.device, dtype=weight.dtype)
+        col_offsets = torch.arange(1 - most_cols, most_cols, device=weight.device, dtype=weight.dtype)
         table = self.mlp(torch.stack(torch.meshgrid(row_offsets, col_offsets, indexing='ij'), dim=-1))
-        row, col = (torch.arange(n, device=weight.device) for n in (rows, cols))
-        of_rows = (row[:, None] - row + rows - 1)[:, None, :, None]
-        of_cols = (col[:, None] - col + cols - 1)[None, :, None, :]
-        return rearrange(table[of_rows, of_cols], 'g h k l n -> n (g h) (k l)')
 
-    def forward(self, rows: int, cols: int) -> Tensor:
-        """As ``compute``, from the kept table where there is a valid one."""
+        def between_tokens(rows: int, cols: int) -> Tensor:
+            row, col = (torch.arange(n, device=weight.device) for n in (rows, cols))
+            of_rows = (row[:, None] - row + most_rows - 1)[:, None, :, None]
+            of_cols = (col[:, None] - col + most_cols - 1)[None, :, None, :]
+            return rearrange(table[of_rows, of_cols], 'g h k l n -> n (g h) (k l)').contiguous()
+
+        return tuple(between_tokens(*size) for size in sizes)
+
+    def forward(self, sizes: tuple[tuple[int, int], ...]) -> tuple[Tensor, ...]:
+        """As ``compute``, from the kept tables where they are valid."""
         if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return self.compute(rows, cols)
+            return self.compute(sizes)
         # Inference tensors have no version; being unwritable outside inference mode, they need none.
-        weights = tuple((p.data_ptr(), 0 if p.is_inference() else p._version, p.dtype) for p in self.parameters())
+        weights = tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.parameters())
         settings = (weights, torch.is_autocast_enabled(self.mlp[0].weight.device.type))
-        kept = self._tables.get((rows, cols))
+        kept = self._tables.get(sizes)
         if kept is None or kept[0] != settings:
-            kept = self._tables[rows, cols] = (settings, self.compute(rows, cols))
+            kept = self._tables[sizes] = (settings, self.compute(sizes))
         return kept[1]

@@ -2,7 +2,7 @@
 https://arxiv.org/abs/2303.06908).
 
 Deliberate differences from the released code: any input size; a small map's grouping and an adaptive interval are
-decisions for that input alone and leave the model as it is; q, k and v are projected before padding; the dense
+decisions for that input alone and leave the model as it is; no map is padded to whole groups; the dense
 CrossFormer++ keeps its group sizes unless told otherwise; it builds without a checkpoint.
 """
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import CrossScaleEmbedding, DynamicPositionBias, Grouping, run
+from mmvisattn.layers import CrossScaleEmbedding, DynamicPositionBias, Grouping, in_portions, run
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings
@@ -78,22 +79,22 @@ class Attention(BaseModule):
         self.position_bias = DynamicPositionBias(dims, num_heads)
         self.proj = nn.Linear(dims, dims)
 
-    def forward(self, x: Tensor, grouping: Grouping, padding_mask: Tensor | None) -> Tensor:
-        q, k, v = grouping.group(self.qkv(x), 3 * self.num_heads).chunk(3, dim=1)
-        bias = self.position_bias(grouping.rows, grouping.cols).to(q.dtype)
-        if padding_mask is None:
-            x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
-        else:
-            # Groups differ in their mask, images do not: groups join the heads, so that one mask serves the batch.
-            mask = (bias + padding_mask.to(q.dtype)).flatten(0, 1)[None]
-            q, k, v = (t.reshape(x.shape[0], -1, *t.shape[-2:]) for t in (q, k, v))
-            x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-            x = x.unflatten(1, (-1, self.num_heads)).flatten(0, 1)
-        return self.proj(grouping.ungroup(x))
+    def attend(self, tokens: Tensor, bias: Tensor) -> Tensor:
+        """Attention within each group: (groups, tokens, C) and a bias (heads, tokens, tokens) to (groups, tokens, C)."""
+        q, k, v = rearrange(self.qkv(tokens), 'g t (s n d) -> s g n t d', s=3, n=self.num_heads)
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
+        return rearrange(x, 'g n t d -> g t (n d)')
+
+    def forward(self, x: Tensor, grouping: Grouping) -> Tensor:
+        biases = self.position_bias(grouping.sizes)
+        groups = [
+            in_portions(lambda tokens, bias=bias: self.attend(tokens, bias), tokens, 3 * tokens[0].numel())  # type: ignore
+            for tokens, bias in zip(grouping.group(x), biases)]
+        return self.proj(grouping.ungroup(groups, x.shape))
 
 
 class FeedForward(BaseModule):
-    """Linear, GELU, Linear."""
+    """Linear, GELU, Linear; (B, H, W, C) to the same."""
 
     def __init__(self, dims: int, hidden_dims: int):
         super().__init__()
@@ -102,7 +103,8 @@ class FeedForward(BaseModule):
         self.fc2 = nn.Linear(hidden_dims, dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.act(self.fc1(x)))
+        tokens = x.flatten(0, 2)
+        return in_portions(lambda t: self.fc2(self.act(self.fc1(t))), tokens, self.fc1.out_features).view_as(x)
 
 
 class ActivationCooling(BaseModule):
@@ -145,20 +147,18 @@ class CrossFormerBlock(BaseModule):
         self.cooling = ActivationCooling(dims) if with_cooling else None
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
 
-    def grouping(self, height: int, width: int) -> Grouping:
-        """How this block groups a map of ``height`` x ``width`` tokens."""
-        interval = self.interval
-        if isinstance(interval, str):
-            interval = -(-max(height, width) // self.group_size)
-        return Grouping.of(height, width, self.group_size, interval)
+    def interval_for(self, height: int, width: int) -> int:
+        """The interval on a map of ``height`` x ``width`` tokens."""
+        return -(-max(height, width) // self.group_size) if isinstance(self.interval, str) else self.interval
 
-    def forward(self, x: Tensor, padding_masks: dict[Grouping, Tensor | None] | None = None) -> Tensor:
-        """``padding_masks``: filled and used by blocks that see maps of one size in turn, so that each mask is made once."""
-        grouping = self.grouping(*x.shape[1:3])
-        masks = {} if padding_masks is None else padding_masks
-        if grouping not in masks:
-            masks[grouping] = grouping.padding_mask(x)
-        x = x + self.drop_path(self.attn(self.norm1(x), grouping, masks[grouping]))
+    def forward(self, x: Tensor, groupings: dict[tuple[int, int], Grouping] | None = None) -> Tensor:
+        """``groupings``: filled and used by blocks that see maps of one size in turn, so that each is made once."""
+        groupings = {} if groupings is None else groupings
+        height, width = x.shape[1:3]
+        kind = (self.group_size, self.interval_for(height, width))
+        if kind not in groupings:
+            groupings[kind] = Grouping.of(height, width, *kind, device=x.device)
+        x = x + self.drop_path(self.attn(self.norm1(x), groupings[kind]))
         x = x + self.drop_path(self.mlp(self.norm2(x)))
         return x if self.cooling is None else self.cooling(x)
 
@@ -186,9 +186,9 @@ class Stage(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x)
-        padding_masks: dict[Grouping, Tensor | None] = {}
+        groupings: dict[tuple[int, int], Grouping] = {}
         for block in self.blocks:
-            x = run(block, x, self.with_cp, padding_masks)
+            x = run(block, x, self.with_cp, groupings)
         return x
 
 
