@@ -1,5 +1,5 @@
 """The backbones under the contract of ``tests/models/backbones/test_contract.py``: a new family adds an entry."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mmengine.registry import MODELS
 
@@ -22,7 +22,6 @@ class BackboneCase:
     channels: tuple[int, ...]
     archs: dict[str, tuple[int, ...]]
     num_stages: int
-    floating_types: tuple[str, ...] = field(default=('bfloat16', 'float16'))
 
     def build(self, **kwargs):
         return MODELS.build(dict(type=f'mmvisattn.{self.type}', **dict(self.tiny, **kwargs)))
@@ -34,6 +33,18 @@ class BackboneCase:
 BACKBONES = {
     case.type: case
     for case in [
+        BackboneCase(
+            type='CrossFormer',
+            tiny=dict(arch=dict(
+                embed_dims=32, depths=(2, 2, 4, 2), num_heads=(1, 2, 4, 8), group_size=4, interval=(3, 2, 2, 1),
+                with_cooling=True)),
+            strides=(4, 8, 16, 32),
+            channels=(32, 64, 128, 256),
+            archs={
+                'tiny': (64, 128, 256, 512), 'small': (96, 192, 384, 768), 'base': (96, 192, 384, 768),
+                'large': (128, 256, 512, 1024), 'pp-small': (64, 128, 256, 512), 'pp-base': (96, 192, 384, 768),
+                'pp-large': (128, 256, 512, 1024), 'pp-huge': (128, 256, 512, 1024)},
+            num_stages=4),
         BackboneCase(
             type='TopFormer',
             tiny=dict(

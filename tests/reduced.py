@@ -3,12 +3,15 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmvisattn.models.backbones import CrossFormer
+
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
 
 
 def reduced(path: Path, data_root: Path, crop: int = 64) -> Config:
-    """The config with crops of ``crop`` pixels, batches of 2, no worker processes, and other data of the same layout."""
+    """The config with at most three blocks a stage, crops of ``crop`` pixels, batches of 2, no worker processes, and other
+    data of the same layout."""
     cfg = Config.fromfile(path)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.batch_size, loader.num_workers, loader.persistent_workers = 2, 0, False
@@ -19,7 +22,10 @@ def reduced(path: Path, data_root: Path, crop: int = 64) -> Config:
             if 'scale' in step:
                 step.scale = (2 * crop, crop)
     cfg.model.data_preprocessor.size = (crop, crop)
-    for part in [cfg.model.backbone, cfg.model.neck, cfg.model.decode_head]:
+    for part in [cfg.model.get(name, {}) for name in ('backbone', 'neck', 'decode_head', 'auxiliary_head')]:
         if 'norm_cfg' in part:
             part.norm_cfg.type = 'BN'  # no process group here; mmengine's Runner does the same
+    if cfg.model.backbone.type == 'mmvisattn.CrossFormer':
+        arch = dict(CrossFormer.archs[cfg.model.backbone.arch])
+        cfg.model.backbone.arch = dict(arch, depths=[min(depth, 3) for depth in arch['depths']])
     return cfg

@@ -9,9 +9,11 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, DefaultScope, init_default_scope
 from reduced import CONFIGS, ROOT, reduced
+from torch import nn
 
 pytest.importorskip('mmseg')
-NAME = re.compile(r'(?P<model>[a-z+]+-[a-z-]+)_(?P<head>[a-z-]+)_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<schedule>\d+k?)'
+NAME = re.compile(r'(?P<model>[a-z]+-[a-z-]+?)(?P<group>-g\d+)?_(?P<head>[a-z-]+)'
+                  r'_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<schedule>\d+k?)'
                   r'_(?P<data>[a-z0-9]+)-(?P<width>\d+)x(?P<height>\d+)$')
 
 
@@ -23,7 +25,7 @@ def scope():
 
 
 def test_how_many_there_are():
-    assert len(CONFIGS) == 10
+    assert len(CONFIGS) == 32
     assert len({path.name for path in CONFIGS}) == len(CONFIGS)  # mim searches by base name
 
 
@@ -34,9 +36,12 @@ def test_the_name_says_what_is_in_it(path):
     iterations = int(name['schedule'].replace('k', '000'))
     assert cfg.train_cfg.max_iters == iterations == cfg.param_scheduler[-1].end
     assert cfg.train_dataloader.batch_size == int(name['batch'])
+    assert name['head'] in (cfg.model.decode_head.type.lower().replace('head', '-head').split('.')[-1],
+                            {'FPNHead': 'fpn', 'UPerHead': 'upernet'}.get(cfg.model.decode_head.type))
     assert cfg.auto_scale_lr.base_batch_size == int(name['batch']) * int(name['gpus'])
     assert tuple(cfg.crop_size) == (int(name['height']), int(name['width'])) == tuple(cfg.model.data_preprocessor.size)
     arch = cfg.model.backbone.arch
+    assert (cfg.model.backbone.get('group_size') is not None) == bool(name['group'])
     assert name['model'] == f"{cfg.model.backbone.type.split('.')[-1].lower()}-{arch}"
 
 
@@ -58,16 +63,25 @@ def test_trains_a_step_and_predicts(path, miniature):
     assert result.pred_sem_seg.shape == result.gt_sem_seg.shape == dataset[0]['data_samples'].ori_shape
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_norms_do_not_decay_and_the_head_learns_at_its_rate(path):
-    cfg = Config.fromfile(path)
-    cfg.model.backbone.norm_cfg.type = 'BN'
+# By head, for configs on ADE20K: learning rate, weight decay, that of norms, the head's rate over the backbone's,
+# power of the polynomial decay.
+RECIPES = {
+    'SimpleHead': (1.2e-4, 0.01, 0, 10, 1.0), 'FPNHead': (1e-4, 1e-4, 1e-4, 1, 0.9), 'UPerHead': (6e-5, 0.01, 0, 1, 1.0)}
+
+
+@pytest.mark.parametrize('path', [path for path in CONFIGS if 'ade20k-512' in path.stem], ids=lambda path: path.stem)
+def test_the_recipe_is_the_papers(path, miniature):
+    cfg = reduced(path, miniature)
     model = MODELS.build(cfg.model)
-    groups = {id(group['params'][0]): group for group in build_optim_wrapper(model, cfg.optim_wrapper).param_groups}
-    assert groups[id(model.backbone.stem.norm.weight)]['weight_decay'] == 0
-    assert groups[id(model.backbone.stem.conv.weight)]['weight_decay'] == pytest.approx(0.01)
-    ratio = groups[id(model.decode_head.conv_seg.weight)]['lr'] / groups[id(model.backbone.stem.conv.weight)]['lr']
-    assert ratio == pytest.approx(10 if '160k' in path.stem else 1)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    groups = {id(p): group for group in wrapper.param_groups for p in group['params']}
+    linear, norm = (next(p for m in model.backbone.modules() if isinstance(m, kinds) for p in m.parameters())
+                    for kinds in ((nn.Linear, nn.Conv2d), (nn.LayerNorm, nn.BatchNorm2d)))
+    body, head = groups[id(linear)], groups[id(model.decode_head.conv_seg.weight)]
+    recipe = (body['lr'], body['weight_decay'], groups[id(norm)]['weight_decay'], head['lr'] / body['lr'],
+              cfg.param_scheduler[-1].power)
+    assert recipe == pytest.approx(RECIPES[cfg.model.decode_head.type.split('.')[-1]])
+    assert isinstance(wrapper.optimizer, torch.optim.AdamW)
 
 
 def test_the_model_index_lists_the_published_configs():

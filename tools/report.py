@@ -13,8 +13,10 @@ def main() -> None:
     parser.add_argument('work_dir', type=Path, help='the work folder of tools/train.py')
     parser.add_argument('--out', type=Path, help='the picture to write (default: report.png in the work folder)')
     parser.add_argument('--data-root', help='where the data is, if it has moved since the training')
+    parser.add_argument('--compare', type=Path, nargs='+', default=[], metavar='WORK_DIR',
+                        help='other trainings whose scores to draw beside')
     args = parser.parse_args()
-    print(report(args.work_dir, args.out or args.work_dir / 'report.png', args.data_root))
+    print(report(args.work_dir, args.out or args.work_dir / 'report.png', args.data_root, args.compare))
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ The released code pads the map with zeros to whole squares and masks the padding
 bottom and right simply have fewer tokens. That gives the same result, because padding is no key and its outputs are cut
 away, without the work.
 """
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Strip:
 
 
 def strips(length: int, size: int, interval: int) -> Iterator[Strip]:
-    """The strips of an axis: whole squares, then the rest, of which the first groups may have a token more than the others."""
+    """The strips of an axis: whole squares, then the rest, in which the first groups may have one token more."""
     whole, rest = divmod(length, size * interval)
     tokens, longer = divmod(rest, interval)
     start = length - rest
@@ -77,6 +78,8 @@ class Grouping:
 
         (The released code then pads the shorter side to the longer one, which changes nothing, see above.)
         """
+        # How a map is cut depends on its size in too many ways for one graph: torch.compile makes one a size.
+        height, width, interval = map(operator.index, (height, width, interval))
         if min(height, width) <= group_size:
             vertical, horizontal = [Strip(0, 1, height, 1, 1)], [Strip(0, 1, width, 1, 1)]
         else:

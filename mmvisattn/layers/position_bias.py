@@ -13,8 +13,8 @@ class DynamicPositionBias(BaseModule):
 
     Linear(2, hidden), then three times LayerNorm, ReLU, Linear; the last one to ``num_heads``.
 
-    In eval mode without gradients the tables of a size of map are computed once and kept. They are dropped on every change of
-    mode or of dtype or device, on loading, and when a parameter was written to in place. (Writing through ``parameter.data``
+    In eval mode without gradients the tables of a size of map are computed once and kept. They are dropped on every change
+    of mode, dtype or device, on loading, and when a parameter was written to in place. (Writing through ``parameter.data``
     hides itself from torch's version counters: change the mode, as mmengine does around validation, or call
     ``drop_tables``.)
 
@@ -53,7 +53,7 @@ class DynamicPositionBias(BaseModule):
 
     def compute(self, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
         """The biases of groups of several (rows, cols): for each (num_heads, rows * cols, rows * cols)."""
-        weight = self.mlp[0].weight
+        weight = next(self.mlp.parameters())
         most_rows, most_cols = (max(n) for n in zip(*sizes))
         row_offsets = torch.arange(1 - most_rows, most_rows, device=weight.device, dtype=weight.dtype)
         col_offsets = torch.arange(1 - most_cols, most_cols, device=weight.device, dtype=weight.dtype)
@@ -73,7 +73,7 @@ class DynamicPositionBias(BaseModule):
             return self.compute(sizes)
         # Inference tensors have no version; being unwritable outside inference mode, they need none.
         weights = tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.parameters())
-        settings = (weights, torch.is_autocast_enabled(self.mlp[0].weight.device.type))
+        settings = (weights, torch.is_autocast_enabled(next(self.parameters()).device.type))
         kept = self._tables.get(sizes)
         if kept is None or kept[0] != settings:
             kept = self._tables[sizes] = (settings, self.compute(sizes))

@@ -1,5 +1,6 @@
 """One picture of a finished segmentation training: what the model sees, and how it learned."""
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,25 +82,29 @@ def _example(model: BaseModel, sample: dict, palette: list[list[int]]) -> list[n
     return [image, paint(truth, palette), paint(result.pred_sem_seg.data[0].cpu().numpy(), palette)]
 
 
-def _plot_history(axes: Axes, run: TrainingRun) -> None:
+def _plot_history(axes: Axes, run: TrainingRun, others: Sequence[TrainingRun]) -> None:
     steps, losses = run.values('loss')
     axes.plot(steps, losses, color='tab:gray', linewidth=1, label='training loss')
     axes.set(xlabel='iteration', ylabel='loss', xlim=(0, None), ylim=(0, None))
     steps, scores = run.values(METRIC)
     twin = axes.twinx()
     twin.plot(steps, np.array(scores) / 100, color='tab:blue', marker='o', label=f'validation {METRIC}')
+    for other in others:
+        steps, scores = other.values(METRIC)
+        twin.plot(steps, np.array(scores) / 100, marker='.', linestyle='--', label=f'{METRIC} of {other.config.stem}')
     twin.set(ylabel=METRIC, ylim=(0, 1))
     twin.grid(alpha=0.3)
     axes.legend(handles=[*axes.get_lines(), *twin.get_lines()], loc='upper center', ncols=2)
 
 
-def draw(run: TrainingRun, cfg: Config, out: Path, num_examples: int = 5) -> None:
+def draw(run: TrainingRun, cfg: Config, out: Path, others: Sequence[TrainingRun] = (), num_examples: int = 5) -> None:
     """Draw examples of the validation set, evenly spread over it, and the learning curve.
 
     Args:
         run: the files of the training.
         cfg: its config, with the data where it is now.
         out: the picture to write.
+        others: trainings whose scores to draw beside.
         num_examples: how many validation images to show.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -122,12 +127,12 @@ def draw(run: TrainingRun, cfg: Config, out: Path, num_examples: int = 5) -> Non
     above.legend(
         handles=[Patch(color=tuple(np.array(colour) / 255), label=name) for name, colour in zip(classes, palette)][:20],
         loc='outside lower center', ncols=6, fontsize='small')
-    _plot_history(below.subplots(), run)
+    _plot_history(below.subplots(), run, others)
     with written_whole(out) as path:
         figure.savefig(path, dpi=100)
 
 
-def report(work_dir: Path, out: Path, data_root: str | None = None) -> str:
+def report(work_dir: Path, out: Path, data_root: str | None = None, compare: Sequence[Path] = ()) -> str:
     """Draw the picture of a training and say in words how good it is and where everything lies.
 
     Raises:
@@ -137,7 +142,7 @@ def report(work_dir: Path, out: Path, data_root: str | None = None) -> str:
     cfg = read_config(run.config)
     if data_root:
         cfg.val_dataloader.dataset.data_root = data_root
-    draw(run, cfg, out)
+    draw(run, cfg, out, [read_run(other) for other in compare])
     steps, scores = run.values(METRIC)
     best = int(np.argmax(scores))
     return '\n'.join([

@@ -116,7 +116,7 @@ def test_testing_with_augmentation(run_tool, trained, miniature, tmp_path):
 
 
 def test_the_report_draws_and_says_where_everything_is(run_tool, trained):
-    done = run_tool(TOOLS / 'report.py', trained)
+    done = run_tool(TOOLS / 'report.py', trained, '--compare', trained)
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(maxsplit=1) for line in done.stdout.strip().splitlines()[-4:])
     best = max(r['mIoU'] for r in scalars(trained) if 'mIoU' in r)
@@ -124,6 +124,42 @@ def test_the_report_draws_and_says_where_everything_is(run_tool, trained):
     assert all(os.path.isfile(lines[name]) for name in ('picture', 'log', 'checkpoint'))
     picture = cv2.imread(lines['picture'])
     assert picture.shape[0] > 500 and np.ptp(picture) == 255
+
+
+@pytest.fixture(scope='module')
+def crossformer(tmp_path_factory):
+    """A config of a tiny CrossFormer segmentor."""
+    path = tmp_path_factory.mktemp('config') / 'crossformer.py'
+    path.write_text(f"""
+_base_ = '{ROOT}/configs/crossformer/crossformer-tiny_fpn_1xb4-1200_camvid-320x240.py'
+model = dict(
+    backbone=dict(arch=dict(embed_dims=32, depths=(1, 2, 2, 2), num_heads=(1, 2, 4, 8), group_size=4,
+                            interval=(2, 2, 2, 1), with_cooling=False)),
+    neck=dict(in_channels=[32, 64, 128, 256]))
+""")
+    return path
+
+
+def test_groups_are_drawn_for_any_image_and_checkpoint(run_tool, crossformer, miniature, tmp_path):
+    from mmengine.config import Config
+    from mmengine.registry import MODELS
+    image = next((miniature / 'images' / 'training').iterdir())
+    model = MODELS.build(dict(Config.fromfile(crossformer).model, _scope_='mmseg'))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'trained.pth')
+    for arguments in (['--config', crossformer, '--checkpoint', 'trained.pth', '--point', 0, 1], ['--arch', 'tiny']):
+        done = run_tool(TOOLS / 'visualize_groups.py', image, '--out', 'groups.png', *arguments)
+        assert done.returncode == 0, done.stderr
+        picture = cv2.imread(str(tmp_path / 'groups.png'))
+        assert picture.shape[1] > 1000 and np.ptp(picture) == 255
+        (tmp_path / 'groups.png').unlink()
+
+
+def test_groups_of_nothing_are_explained(run_tool, miniature, trained):
+    image = next((miniature / 'images' / 'training').iterdir())
+    tool = TOOLS / 'visualize_groups.py'
+    failed_clearly(run_tool(tool, 'nothing.jpg'), 'nothing.jpg')
+    failed_clearly(run_tool(tool, image, '--config', CONFIG), 'TopFormer')
+    failed_clearly(run_tool(tool, image, '--arch', 'tiny', '--checkpoint', trained / 'iter_4.pth'), '--config')
 
 
 def test_make_miniature(run_tool, tmp_path):
