@@ -1,5 +1,8 @@
 # STACK=onedl (the maintained mm packages) or openmmlab (their last releases of OpenMMLab).
 STACK ?= onedl
+ifeq ($(filter onedl openmmlab,$(STACK)),)
+$(error STACK=$(STACK) is neither onedl nor openmmlab)
+endif
 ENV := .venv$(if $(filter openmmlab,$(STACK)),-openmmlab)
 PY := $(ENV)/bin/python
 MINIATURE_CONFIG := configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py

@@ -42,7 +42,8 @@ key=$("$env/bin/python" -c '
 import sys, torch
 print(f"cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}")')
 wheels=${XDG_CACHE_HOME:-$HOME/.cache}/mmvisattn/wheels/$key
-if ! ls "$wheels/${mmcv%%==*}"-*.whl "$wheels/$(echo "${mmcv%%==*}" | tr - _)"-*.whl >/dev/null 2>&1; then
+name=${mmcv%%==*}
+if ! compgen -G "$wheels/${name//-/_}-${mmcv##*==}-*.whl" >/dev/null; then
     "$env/bin/python" -c '
 import sysconfig, pathlib, sys
 sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").exists())' ||

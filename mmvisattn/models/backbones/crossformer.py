@@ -5,6 +5,7 @@ Deliberate differences from the released code: any input size; a small map's gro
 decisions for that input alone and leave the model as it is; no map is padded to whole groups; the dense
 CrossFormer++ keeps its group sizes unless told otherwise; it builds without a checkpoint.
 """
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -289,6 +290,8 @@ class CrossFormer(Backbone):
         return [[self.stages[0].embedding, self.stages[0].norm], *([stage] for stage in self.stages)]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        for side in x.shape[-2:]:
+            operator.index(side)  # fixes the size for torch.compile at once: one graph a size, see Grouping.of
         outputs = {}
         for i, stage in enumerate(self.stages):
             x = stage(x).permute(0, 3, 1, 2)

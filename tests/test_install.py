@@ -1,0 +1,24 @@
+"""Set-up from scratch, as a newcomer runs it. Slow: run by make test-install."""
+import os
+import subprocess
+
+import pytest
+from reduced import ROOT
+
+
+@pytest.mark.install
+@pytest.mark.parametrize('stack, folder', [('onedl', '.venv'), ('openmmlab', '.venv-openmmlab')])
+def test_a_fresh_clone_sets_itself_up(stack, folder, tmp_path):
+    clone = tmp_path / 'clone'
+    subprocess.run(['git', 'clone', '--quiet', ROOT, clone], check=True)
+    subprocess.run(['make', 'setup', f'STACK={stack}'], cwd=clone, check=True)
+    python = clone / folder / 'bin' / 'python'
+    code = "import mmcv.ops, mmdet, mmseg; from mmvisattn.models import backbones; print(len(backbones.__all__))"
+    done = subprocess.run([python, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True,
+                          env={key: value for key, value in os.environ.items() if key != 'PYTHONPATH'})
+    assert int(done.stdout.splitlines()[-1]) >= 2
+
+
+def test_an_unknown_stack_is_named():
+    done = subprocess.run(['make', 'setup', 'STACK=other'], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and 'other' in done.stderr
