@@ -13,8 +13,8 @@ class DynamicPositionBias(BaseModule):
 
     Linear(2, hidden), then three times LayerNorm, ReLU, Linear; the last one to ``num_heads``.
 
-    In eval mode without gradients the tables of a size of map are computed once and kept. They are dropped on every change
-    of mode, dtype or device, on loading, and when a parameter was written to in place. (Writing through ``parameter.data``
+    In eval mode without gradients the tables of the last few sizes of map are kept. They are dropped on every change of
+    mode, dtype or device, on loading, and when a parameter was written to in place. (Writing through ``parameter.data``
     hides itself from torch's version counters: change the mode, as mmengine does around validation, or call
     ``drop_tables``.)
 
@@ -22,6 +22,8 @@ class DynamicPositionBias(BaseModule):
         dims: channels of the attention; the MLP's width is ``dims // 4 // 4``.
         num_heads: heads of the attention.
     """
+
+    most_tables = 4
 
     def __init__(self, dims: int, num_heads: int):
         super().__init__()
@@ -76,5 +78,8 @@ class DynamicPositionBias(BaseModule):
         settings = (weights, torch.is_autocast_enabled(next(self.parameters()).device.type))
         kept = self._tables.get(sizes)
         if kept is None or kept[0] != settings:
+            self._tables.pop(sizes, None)
+            if len(self._tables) == self.most_tables:
+                del self._tables[next(iter(self._tables))]
             kept = self._tables[sizes] = (settings, self.compute(sizes))
         return kept[1]

@@ -16,7 +16,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
-from mmvisattn.engine.setup import UsageError, load_weights, read_config
+from mmvisattn.engine.setup import UsageError, check_data, load_weights, read_config
 from mmvisattn.files import written_whole
 
 METRIC = 'mIoU'
@@ -139,11 +139,14 @@ def report(work_dir: Path, out: Path, data_root: str | None = None, compare: Seq
         UsageError: if the folder holds no finished training, or its data is gone.
     """
     run = read_run(work_dir)
+    steps, scores = run.values(METRIC)
+    if not scores:
+        raise UsageError(f'{work_dir} holds no validation with {METRIC} yet')
     cfg = read_config(run.config)
     if data_root:
         cfg.val_dataloader.dataset.data_root = data_root
+    check_data(cfg, 'val_dataloader')
     draw(run, cfg, out, [read_run(other) for other in compare])
-    steps, scores = run.values(METRIC)
     best = int(np.argmax(scores))
     return '\n'.join([
         f'mIoU        {scores[best] / 100:.3f} on the validation set, at iteration {steps[best]}',

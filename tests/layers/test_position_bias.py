@@ -39,6 +39,18 @@ def test_tables_are_kept_in_eval_without_gradients_only():
         assert bias(SIZES)[0] is not bias(SIZES)[0]
 
 
+def test_only_the_last_few_tables_are_kept():
+    bias = build()
+    with torch.no_grad():
+        first = bias(SIZES)[0]
+        for rows in range(1, bias.most_tables):
+            bias(((rows, 1),))
+        assert bias(SIZES)[0] is first
+        bias(((9, 9),))
+        assert bias(SIZES)[0] is not first
+    assert len(bias._tables) == bias.most_tables
+
+
 def scale_in_place(bias):
     with torch.no_grad():
         bias.mlp[0].weight.mul_(2)

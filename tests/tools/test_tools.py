@@ -202,5 +202,6 @@ def test_mixed_precision_without_a_gpu_is_explained(run_tool, miniature):
     failed_clearly(run_tool(TOOLS / 'train.py', CONFIG, '--amp', *options(miniature)), '--amp', 'GPU')
 
 
-def test_a_report_of_nothing_is_explained(run_tool, tmp_path):
+def test_a_report_of_nothing_is_explained(run_tool, trained, tmp_path):
     failed_clearly(run_tool(TOOLS / 'report.py', tmp_path), str(tmp_path), 'tools/train.py')
+    failed_clearly(run_tool(TOOLS / 'report.py', trained, '--data-root', 'nowhere'), 'nowhere')

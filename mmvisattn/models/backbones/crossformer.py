@@ -28,7 +28,7 @@ Setting = int | Sequence[int | Sequence[int]]
 
 
 def progressive_group_sizes(policy: str, depths: Sequence[int], **sizes: Any) -> list[list[int]]:
-    """The group size of every block by a named policy of the CrossFormer++ paper.
+    """The group size of every block by a named policy, after CrossFormer++'s progressive group size.
 
     Args:
         policy: 'constant', with ``size``; 'linear', from ``start`` in the first block of the network to ``end`` in the last,
@@ -65,7 +65,8 @@ def each_block(name: str, setting: Setting | str, depths: Sequence[int]) -> list
         setting = [setting] * len(depths)  # type: ignore[list-item]
     spread = [[entry] * depth if isinstance(entry, (int, str)) else list(entry) for entry, depth in zip(setting, depths)]
     valid = len(setting) == len(depths) and all(len(stage) == depth for stage, depth in zip(spread, depths))
-    if not valid or not all(v == ADAPTIVE or (isinstance(v, int) and v > 0) for stage in spread for v in stage):
+    words = (ADAPTIVE,) if name == 'interval' else ()
+    if not valid or not all(v in words or (isinstance(v, int) and v > 0) for stage in spread for v in stage):
         raise ValueError(f'{name}={setting} must be a positive number, one a stage, or one a block, for depths={depths}')
     return spread
 

@@ -44,7 +44,7 @@ MEASURED = {
 
 
 def macs_on_padding(model, side):
-    """What the released code spends on the padding of square maps, first stage ``side`` x ``side``, and this one does not."""
+    """What the released code spends on padding square maps, of ``side`` x ``side`` in the first stage; here none is."""
     total = 0
     for stage, dims in zip(model.stages, model.out_channels):
         for block in stage.blocks:
@@ -95,7 +95,8 @@ def test_group_size_policies():
 
 
 @pytest.mark.parametrize('kwargs, named', [
-    (dict(group_size=(7, 7)), 'group_size'), (dict(group_size=0), 'group_size'), (dict(interval='wide'), 'interval'),
+    (dict(group_size=(7, 7)), 'group_size'), (dict(group_size='adaptive'), 'group_size'),
+    (dict(group_size=0), 'group_size'), (dict(interval='wide'), 'interval'),
     (dict(interval=((1, 2, 3), 1, 1, 1)), 'interval'), (dict(group_size=dict(policy='magic')), 'magic'),
     (dict(group_size=dict(policy='linear', size=3)), 'linear')], ids=lambda x: str(x))
 def test_wrong_settings_are_named(kwargs, named):
