@@ -81,11 +81,14 @@ def _token(x: Tensor, point: tuple[float, float]) -> tuple[int, int]:
     return min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
 
 
-def _overlay(axes, image: np.ndarray, attended: Attended) -> None:
+def _overlay(axes, image: np.ndarray, attended: Attended | None) -> None:
     """The image in gray, with the token's group coloured by attention weight, and the token marked."""
+    axes.imshow(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cmap='gray')
+    if attended is None:
+        axes.text(0.5, 0.5, 'no such block', ha='center', transform=axes.transAxes, backgroundcolor='white')
+        return
     size = image.shape[1::-1]
     weights = cv2.resize(attended.weights.numpy(), size, interpolation=cv2.INTER_NEAREST)
-    axes.imshow(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cmap='gray')
     axes.imshow(np.ma.masked_invalid(weights), cmap='viridis', alpha=0.75, vmin=0)
     height, width = attended.weights.shape
     axes.plot((attended.token[1] + 0.5) / width * size[0] - 0.5, (attended.token[0] + 0.5) / height * size[1] - 0.5,
@@ -114,10 +117,7 @@ def draw(model: CrossFormer, image_path: Path, out: Path, point: tuple[float, fl
     for i, (column, blocks) in enumerate(zip(grid.T, stages)):
         for axes, kind, attended in zip(column, KINDS, blocks):
             axes.set(title=f'stage {i + 1}, {kind}', xticks=[], yticks=[])
-            if attended is None:
-                axes.text(0.5, 0.5, 'no such block', ha='center', va='center', transform=axes.transAxes)
-            else:
-                _overlay(axes, image, attended)
+            _overlay(axes, image, attended)
         bias = next(attended for attended in blocks if attended is not None).bias
         rows, cols = (side // 2 for side in bias.shape)
         limit = float(bias.abs().max())

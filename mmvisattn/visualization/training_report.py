@@ -85,15 +85,16 @@ def _example(model: BaseModel, sample: dict, palette: list[list[int]]) -> list[n
 def _plot_history(axes: Axes, run: TrainingRun, others: Sequence[TrainingRun]) -> None:
     steps, losses = run.values('loss')
     axes.plot(steps, losses, color='tab:gray', linewidth=1, label='training loss')
-    axes.set(xlabel='iteration', ylabel='loss', xlim=(0, None), ylim=(0, None))
+    axes.set(xlabel='iteration', ylabel='loss', ylim=(0, None))
     steps, scores = run.values(METRIC)
     twin = axes.twinx()
     twin.plot(steps, np.array(scores) / 100, color='tab:blue', marker='o', label=f'validation {METRIC}')
-    for other in others:
+    for number, other in enumerate(others, start=1):
         steps, scores = other.values(METRIC)
-        twin.plot(steps, np.array(scores) / 100, marker='.', linestyle='--', label=f'{METRIC} of {other.config.stem}')
+        twin.plot(steps, np.array(scores) / 100, marker='.', linestyle='--', color=f'C{number}', label=f'{METRIC} of {other.config.stem}')
     twin.set(ylabel=METRIC, ylim=(0, 1))
     twin.grid(alpha=0.3)
+    axes.set_xlim(0, None)
     axes.legend(handles=[*axes.get_lines(), *twin.get_lines()], loc='upper center', ncols=2)
 
 

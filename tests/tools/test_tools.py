@@ -133,7 +133,7 @@ def crossformer(tmp_path_factory):
     path.write_text(f"""
 _base_ = '{ROOT}/configs/crossformer/crossformer-tiny_fpn_1xb4-1200_camvid-320x240.py'
 model = dict(
-    backbone=dict(arch=dict(embed_dims=32, depths=(1, 2, 2, 2), num_heads=(1, 2, 4, 8), group_size=4,
+    backbone=dict(arch=dict(_delete_=True, embed_dims=32, depths=(1, 2, 2, 2), num_heads=(1, 2, 4, 8), group_size=4,
                             interval=(2, 2, 2, 1), with_cooling=False)),
     neck=dict(in_channels=[32, 64, 128, 256]))
 """)
