@@ -111,7 +111,7 @@ def draw(model: CrossFormer, image_path: Path, out: Path, point: tuple[float, fl
     x = (torch.from_numpy(image).float() - torch.tensor(mean)) / torch.tensor(std)
     stages = attended_in_stages(model, x.permute(2, 0, 1)[None], point)
     heights = [image.shape[0] / image.shape[1]] * 2 + [1]
-    figure = Figure(figsize=(3.6 * len(stages), 3.6 * sum(heights) + 1), layout='constrained')
+    figure = Figure(figsize=(3.6 * len(stages), 3.6 * sum(heights) + 2.5), layout='constrained')
     figure.suptitle(title)
     grid = figure.subplots(3, len(stages), squeeze=False, height_ratios=heights)
     for i, (column, blocks) in enumerate(zip(grid.T, stages)):
@@ -124,6 +124,6 @@ def draw(model: CrossFormer, image_path: Path, out: Path, point: tuple[float, fl
         picture = column[2].imshow(bias, cmap='coolwarm', vmin=-limit, vmax=limit,
                                    extent=(-cols - 0.5, cols + 0.5, rows + 0.5, -rows - 0.5))
         column[2].set(title=f'stage {i + 1}, position bias', xlabel='columns apart', ylabel='rows apart')
-        figure.colorbar(picture, ax=column[2], shrink=0.6)
+        figure.colorbar(picture, ax=column[2], shrink=0.8, location='bottom')
     with written_whole(out) as path:
         figure.savefig(path, dpi=90)

@@ -91,7 +91,8 @@ def _plot_history(axes: Axes, run: TrainingRun, others: Sequence[TrainingRun]) -
     twin.plot(steps, np.array(scores) / 100, color='tab:blue', marker='o', label=f'validation {METRIC}')
     for number, other in enumerate(others, start=1):
         steps, scores = other.values(METRIC)
-        twin.plot(steps, np.array(scores) / 100, marker='.', linestyle='--', color=f'C{number}', label=f'{METRIC} of {other.config.stem}')
+        twin.plot(steps, np.array(scores) / 100, marker='.', linestyle='--', color=f'C{number}',
+                  label=f'{METRIC} of {other.config.stem}')
     twin.set(ylabel=METRIC, ylim=(0, 1))
     twin.grid(alpha=0.3)
     axes.set_xlim(0, None)
