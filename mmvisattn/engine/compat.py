@@ -19,9 +19,9 @@ def read_checkpoints_safely() -> None:
     """Let mmengine's own training checkpoints load, and no file run code.
 
     mmengine 0.10.7 cannot read back what it writes since torch.load defaults to ``weights_only=True``
-    (https://pytorch.org/docs/stable/notes/serialization.html#weights-only); onedl-mmengine 0.10.12 falls back to ``weights_only=False``, which
-    runs any code that a file brings. The variable forbids torch the fallback, and the list names the few types that
-    training checkpoints hold besides tensors.
+    (https://pytorch.org/docs/stable/notes/serialization.html#weights-only); onedl-mmengine 0.10.12 falls back to
+    ``weights_only=False``, which runs any code that a file brings. The variable forbids torch the fallback, and the list
+    names the few types that training checkpoints hold besides tensors.
     """
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     reconstruct: Any = np.ndarray.__reduce__(np.empty(0))[0]
