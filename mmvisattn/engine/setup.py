@@ -148,7 +148,7 @@ def load_weights(model: nn.Module, path: str | Path) -> LoadReport:
     try:
         state = read_checkpoint(path)
         if not set(state) & set(expected):
-            report = load_official(model, path)
+            report = load_official(model, state)
             if report.absent:
                 raise UsageError(f'the checkpoint {path} holds no {" and no ".join(report.absent)}: it is for training '
                                  "(init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…) of the backbone)")

@@ -1,14 +1,6 @@
 """CrossFormer-S with Semantic FPN."""
+_base_ = './segmentor.py'
 model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=dict(
-        type='SegDataPreProcessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_val=0,
-        seg_pad_val=255,
-        size=(512, 512)),
     backbone=dict(type='mmvisattn.CrossFormer', arch='small', drop_path_rate=0.2),
     neck=dict(type='FPN', in_channels=[96, 192, 384, 768], out_channels=256, num_outs=4),
     decode_head=dict(
@@ -21,6 +13,4 @@ model = dict(
         num_classes=150,
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)))

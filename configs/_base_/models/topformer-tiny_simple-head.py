@@ -1,15 +1,7 @@
 """TopFormer-T with semantic injection and the light head."""
+_base_ = './segmentor.py'
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=dict(
-        type='SegDataPreProcessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_val=0,
-        seg_pad_val=255,
-        size=(512, 512)),
     backbone=dict(type='mmvisattn.TopFormer', arch='tiny', norm_cfg=norm_cfg),
     neck=dict(type='mmvisattn.SemanticInjection', in_channels=[16, 32, 64, 96], out_channels=128, norm_cfg=norm_cfg),
     decode_head=dict(
@@ -21,6 +13,4 @@ model = dict(
         num_classes=150,
         norm_cfg=norm_cfg,
         align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)))

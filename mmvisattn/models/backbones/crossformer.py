@@ -293,9 +293,9 @@ class CrossFormer(Backbone):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         for side in x.shape[-2:]:
             operator.index(side)  # fixes the size for torch.compile at once: one graph a size, see Grouping.of
-        outputs = {}
-        for i, stage in enumerate(self.stages):
+        outputs = []
+        for stage in self.stages:
             x = stage(x).permute(0, 3, 1, 2)
-            outputs[i] = x
+            outputs.append(x)
         return tuple(norm(outputs[i].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
                      for i, norm in zip(self.out_indices, self.out_norms))
