@@ -3,12 +3,14 @@ from .activation_checkpoint import run
 from .conv_bn import ConvNormAct, fuse_conv_bn
 from .cross_scale_embedding import CrossScaleEmbedding
 from .grouping import Grouping
-from .layout import fast_layout
+from .layout import channels_last, fast_layout
 from .portions import in_portions
 from .position_bias import DynamicPositionBias
+from .scale_aware_modulation import MultiHeadMixedConv, ScaleAwareAggregation, ScaleAwareModulation
 from .semantics_extractor import SemanticsExtractor, pyramid_pooling
 
 __all__ = [
-    'ConvNormAct', 'CrossScaleEmbedding', 'DynamicPositionBias', 'Grouping', 'SemanticsExtractor', 'fast_layout',
-    'fuse_conv_bn', 'in_portions', 'pyramid_pooling', 'run',
+    'ConvNormAct', 'CrossScaleEmbedding', 'DynamicPositionBias', 'Grouping', 'MultiHeadMixedConv', 'ScaleAwareAggregation',
+    'ScaleAwareModulation', 'SemanticsExtractor', 'channels_last', 'fast_layout', 'fuse_conv_bn', 'in_portions',
+    'pyramid_pooling', 'run',
 ]

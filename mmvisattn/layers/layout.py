@@ -1,4 +1,6 @@
 """Memory layout."""
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -10,3 +12,8 @@ def fast_layout(x: Tensor) -> Tensor:
     stays the user's choice (``model.to(memory_format=torch.channels_last)``).
     """
     return x.contiguous(memory_format=torch.channels_last) if x.is_cpu else x
+
+
+def channels_last(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A function of (B, H, W, C), such as a linear layer or a layer norm, of a map (B, C, H, W); free if it lies so."""
+    return function(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

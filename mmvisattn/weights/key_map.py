@@ -13,7 +13,8 @@ class KeyMap:
     Attributes:
         rules: (pattern, replacement) of regular expressions, all applied in order to the start of an official name, the
             prefixes ``module.`` and ``backbone.`` already gone. Results name parts of a segmentor: ``backbone.…``,
-            ``neck.…``, ``decode_head.…``.
+            ``neck.…``, ``decode_head.…``. Results that end in ``[0]``, ``[1]``, … are the parts of one tensor along its
+            first dimension.
         dropped: patterns of official names that have no place in a dense-prediction model: the ImageNet classifier, and
             buffers that are computed instead.
     """

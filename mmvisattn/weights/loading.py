@@ -1,15 +1,19 @@
 """Loading official weights strictly."""
+import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from . import crossformer, topformer
+from . import crossformer, smt, topformer
 from .key_map import OTHER_PARTS, KeyMap, normalise
 from .reading import read_checkpoint
 
-KEY_MAPS = {'CrossFormer': crossformer.KEYS, 'TopFormer': topformer.KEYS}
+KEY_MAPS = {'CrossFormer': crossformer.KEYS, 'SMT': smt.KEYS, 'TopFormer': topformer.KEYS}
+
 
 @dataclass
 class LoadReport:
@@ -55,6 +59,19 @@ def _expected(module: nn.Module) -> dict[str, Tensor]:
             if name.split('.')[0] in ('backbone', *OTHER_PARTS)}
 
 
+def _joined(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors given in parts (see ``KeyMap``) as one each. Parts that do not make a whole stay, to be reported."""
+    parts: dict[str, dict[int, Tensor]] = defaultdict(dict)
+    for name, tensor in found.items():
+        if match := re.fullmatch(r'(.+)\[(\d+)\]', name):
+            parts[match[1]][int(match[2])] = tensor
+    joined = dict(found)
+    for name, tensors in parts.items():
+        if set(tensors) == set(range(len(tensors))) and len({tensor.shape[1:] for tensor in tensors.values()}) == 1:
+            joined[name] = torch.cat([joined.pop(f'{name}[{i}]') for i in range(len(tensors))])
+    return joined
+
+
 def _listed(title: str, names: list[str]) -> str:
     return f'{title} ({len(names)}): {", ".join(sorted(names))}' if names else ''
 
@@ -87,6 +104,7 @@ def load_official(module: nn.Module, source: str | Path | Mapping) -> LoadReport
         if ours in found:
             clashes.append(official)
         found[ours] = tensor
+    found = _joined(found)
     present = {name.split('.')[0] for name in found}
     report.absent = sorted({name.split('.')[0] for name in expected} - present - {'backbone'})
     needed = {name for name in expected if name.split('.')[0] not in report.absent}

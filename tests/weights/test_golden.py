@@ -37,6 +37,10 @@ MODELS_OF_RECORDINGS = {
     'crossformer_b': lambda: backbone('CrossFormer', 'base'),
     'crossformer_l': lambda: backbone('CrossFormer', 'large'),
     'crossformer_pp_s': lambda: backbone('CrossFormer', 'pp-small'),
+    'smt_t': lambda: backbone('SMT', 'tiny'),
+    'smt_s': lambda: backbone('SMT', 'small'),
+    'smt_b': lambda: backbone('SMT', 'base'),
+    'smt_l': lambda: backbone('SMT', 'large'),
     'topformer_t': lambda: topformer('tiny', [16, 32, 64, 96], 128),
     'topformer_s': lambda: topformer('small', [24, 48, 96, 128], 192),
     'topformer_b': lambda: topformer('base', [32, 64, 128, 160], 256),
@@ -60,4 +64,4 @@ def test_agrees_with_the_recording(name):
 def test_all_recordings_of_the_families_are_used():
     families = {name.split('_')[0] for name in MODELS_OF_RECORDINGS}
     recorded = {path.stem for path in golden.FOLDER.glob('*.json') if path.stem.split('_')[0] in families}
-    assert recorded == set(MODELS_OF_RECORDINGS) and len(recorded) == 8
+    assert recorded == set(MODELS_OF_RECORDINGS) and len(recorded) == 12

@@ -1,0 +1,88 @@
+"""Scale-aware modulation (SMT, ICCV 2023, https://arxiv.org/abs/2307.08579)."""
+import torch
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+from mmvisattn.registry import MODELS
+
+from .conv_bn import ConvNormAct
+from .layout import channels_last, fast_layout
+
+
+class MultiHeadMixedConv(BaseModule):
+    """Multi-head mixed convolution (MHMC): each head's channels through a depthwise convolution of its own kernel size.
+
+    Args:
+        dims: channels, a multiple of ``num_heads``.
+        num_heads: heads; head i (from 0) has a kernel of 3 + 2 i pixels a side.
+
+    Shape: (B, dims, H, W) to ``num_heads`` maps (B, dims / num_heads, H, W).
+    """
+
+    def __init__(self, dims: int, num_heads: int = 4):
+        super().__init__()
+        if dims % num_heads:
+            raise ValueError(f'dims={dims} is not a multiple of num_heads={num_heads}')
+        width = dims // num_heads
+        self.convs = ModuleList(
+            nn.Conv2d(width, width, 3 + 2 * i, padding=1 + i, groups=width) for i in range(num_heads))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [conv(head) for conv, head in zip(self.convs, x.chunk(len(self.convs), dim=1))]
+
+
+class ScaleAwareAggregation(BaseModule):
+    """Scale-aware aggregation (SAA): mixes the heads channel by channel, then all channels.
+
+    Group g holds channel g of every head; a grouped 1 x 1 convolution (with norm and GELU) widens each group, and a 1 x 1
+    convolution mixes the groups.
+
+    Args:
+        dims: channels of all heads together.
+        num_heads: heads.
+        expansion: the width between the two convolutions over ``dims``.
+        norm_cfg: the norm between them.
+
+    Shape: ``num_heads`` maps (B, dims / num_heads, H, W) to (B, dims, H, W).
+    """
+
+    def __init__(self, dims: int, num_heads: int = 4, expansion: int = 2, norm_cfg: dict | None = None):
+        super().__init__()
+        self.widen = ConvNormAct(
+            dims, expansion * dims, 1, norm_cfg or dict(type='BN'), 'GELU', groups=dims // num_heads, bias=True)
+        self.mix = nn.Conv2d(expansion * dims, dims, 1)
+
+    def forward(self, heads: list[Tensor]) -> Tensor:
+        # Interleaved as the heads are joined, which a copy costs in any order: (B, H, W, channel of the head, head).
+        joined = torch.stack([head.permute(0, 2, 3, 1) for head in heads], dim=-1).flatten(-2)
+        return self.mix(self.widen(joined.permute(0, 3, 1, 2)))
+
+
+@MODELS.register_module()
+class ScaleAwareModulation(BaseModule):
+    """Scale-aware modulation (SAM): a linear value of each pixel times a modulator gathered at several scales around it.
+
+    Args:
+        dims: channels, a multiple of ``num_heads``.
+        num_heads: heads of the mixed convolution, each with its own kernel size.
+        expansion: width of the aggregation over ``dims``.
+        norm_cfg: the norm within the aggregation.
+
+    Shape: (B, dims, H, W), any size, to the same; channels last in memory.
+    """
+
+    def __init__(self, dims: int, num_heads: int = 4, expansion: int = 2, norm_cfg: dict | None = None):
+        super().__init__()
+        self.to_value_and_scales = nn.Linear(dims, 2 * dims)
+        self.convs = MultiHeadMixedConv(dims, num_heads)
+        self.aggregation = ScaleAwareAggregation(dims, num_heads, expansion, norm_cfg)
+        self.proj = nn.Linear(dims, dims)
+
+    def value_and_modulator(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The two factors, each (B, dims, H, W); the modulator is what SMT's figures show."""
+        value, scales = channels_last(self.to_value_and_scales, x).chunk(2, dim=1)
+        return value, self.aggregation(self.convs(scales))
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, modulator = self.value_and_modulator(fast_layout(x))
+        return channels_last(self.proj, value * modulator)
