@@ -1,4 +1,5 @@
 """The backbones under the contract of ``tests/models/backbones/test_contract.py``: a new family adds an entry."""
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mmengine.registry import MODELS
@@ -15,6 +16,7 @@ class BackboneCase:
         channels: of the returned maps of the tiny variant.
         archs: the channels that each named variant returns.
         num_stages: the largest ``frozen_stages``.
+        first_side: the side of the first map for that of the image.
     """
     type: str
     tiny: dict
@@ -22,6 +24,7 @@ class BackboneCase:
     channels: tuple[int, ...]
     archs: dict[str, tuple[int, ...]]
     num_stages: int
+    first_side: Callable[[int], int] = lambda side: -(-side // 4)
 
     def build(self, **kwargs):
         return MODELS.build(dict(type=f'mmvisattn.{self.type}', **dict(self.tiny, **kwargs)))
@@ -45,6 +48,17 @@ BACKBONES = {
                 'large': (128, 256, 512, 1024), 'pp-small': (64, 128, 256, 512), 'pp-base': (96, 192, 384, 768),
                 'pp-large': (128, 256, 512, 1024), 'pp-huge': (128, 256, 512, 1024)},
             num_stages=4),
+        BackboneCase(
+            type='SMT',
+            tiny=dict(arch=dict(
+                embed_dims=32, depths=(1, 1, 2, 1), mlp_ratios=(2, 2, 2, 2), stem_kernel=3, pattern=('M', 'M', 'MA', 'A'),
+                modulation_heads=(4, 2, 4, 4), attention_heads=(1, 2, 4, 8))),
+            strides=(4, 8, 16, 32),
+            channels=(32, 64, 128, 256),
+            archs=dict(tiny=(64, 128, 256, 512), small=(64, 128, 256, 512), base=(64, 128, 256, 512),
+                       large=(96, 192, 384, 768)),
+            num_stages=4,
+            first_side=lambda side: max(1, -(-side // 2) // 2)),
         BackboneCase(
             type='TopFormer',
             tiny=dict(

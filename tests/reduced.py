@@ -3,7 +3,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmvisattn.models.backbones import CrossFormer
+from mmvisattn.models.backbones import SMT, CrossFormer
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
@@ -25,7 +25,8 @@ def reduced(path: Path, data_root: Path, crop: int = 64) -> Config:
     for part in [cfg.model.get(name, {}) for name in ('backbone', 'neck', 'decode_head', 'auxiliary_head')]:
         if 'norm_cfg' in part:
             part.norm_cfg.type = 'BN'  # no process group here; mmengine's Runner does the same
-    if cfg.model.backbone.type == 'mmvisattn.CrossFormer':
-        arch = dict(CrossFormer.archs[cfg.model.backbone.arch])
+    family = {'mmvisattn.CrossFormer': CrossFormer, 'mmvisattn.SMT': SMT}.get(cfg.model.backbone.type)
+    if family:
+        arch = dict(family.archs[cfg.model.backbone.arch])
         cfg.model.backbone.arch = dict(arch, depths=[min(depth, 3) for depth in arch['depths']])
     return cfg

@@ -1,4 +1,6 @@
 """Convolutions with batch norm, and folding the norm into the convolution."""
+import warnings
+
 import mmcv.cnn
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.conv_module import efficient_conv_bn_eval_forward
@@ -14,8 +16,11 @@ class ConvNormAct(ConvModule):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, norm_cfg: dict, act: str | None = None,
                  **kwargs):
-        super().__init__(in_channels, out_channels, kernel_size, norm_cfg=norm_cfg,
-                         act_cfg=dict(type=act) if act else None, **kwargs)
+        with warnings.catch_warnings():
+            # SMT's published weights have a bias before a norm.
+            warnings.filterwarnings('ignore', message='Unnecessary conv bias')
+            super().__init__(in_channels, out_channels, kernel_size, norm_cfg=norm_cfg,
+                             act_cfg=dict(type=act) if act else None, **kwargs)
 
     def forward(self, x: Tensor) -> Tensor:
         if not isinstance(self.norm, _BatchNorm) or self.norm.training or not self.norm.track_running_stats:

@@ -1,4 +1,8 @@
-"""Working through a long tensor in portions."""
+"""Working through long tensors in portions.
+
+Inference on a CPU works through portions whose intermediate tensors stay in the cache: writing the whole of it to
+fresh memory takes longer than computing it. Everywhere else there is one portion.
+"""
 from collections.abc import Callable
 
 import torch
@@ -7,18 +11,42 @@ from torch import Tensor
 PORTION = 2**20
 
 
-def in_portions(function: Callable[[Tensor], Tensor], x: Tensor, elements: int) -> Tensor:
-    """``function(x)`` for a function that treats the entries of dimension 0 independently.
-
-    Inference on a CPU works through portions whose largest intermediate tensor stays in the cache: writing the whole of it
-    to fresh memory takes longer than computing it. Everywhere else the function is called once.
+def portions(size: int, elements: int, x: Tensor) -> list[slice]:
+    """Consecutive slices that cover ``size`` entries.
 
     Args:
-        function: maps (N, …) to (N, …).
-        x: its argument.
-        elements: elements of the largest intermediate tensor, an entry.
+        size: how many entries there are.
+        elements: elements of the large intermediate tensors, an entry.
+        x: a tensor of the computation, which tells where it runs.
     """
-    if torch.is_grad_enabled() or not x.is_cpu or torch.compiler.is_compiling():
-        return function(x)
-    portions = x.split(max(1, PORTION // elements))
-    return function(x) if len(portions) == 1 else torch.cat([function(portion) for portion in portions])
+    whole = torch.is_grad_enabled() or not x.is_cpu or torch.compiler.is_compiling()
+    step = size if whole else max(1, PORTION // elements)
+    return [slice(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def in_portions(function: Callable[..., Tensor], *tensors: Tensor, elements: int) -> Tensor:
+    """``function(*tensors)`` for a function that treats the entries of dimension 0 independently.
+
+    Args:
+        function: maps tensors (N, …) to (N, …).
+        tensors: its arguments.
+        elements: elements of the large intermediate tensors, an entry.
+    """
+    parts = portions(len(tensors[0]), elements, tensors[0])
+    if len(parts) <= 1:
+        return function(*tensors)
+    return torch.cat([function(*(x[part] for x in tensors)) for part in parts])
+
+
+def in_rows(function: Callable[..., Tensor], *maps: Tensor, elements: int) -> Tensor:
+    """``function(*maps)`` for a function of maps (B, C, H, W) that treats pixels independently, as ``in_portions``.
+
+    Args:
+        function: maps (B, C, H, W) to the same.
+        maps: its arguments; each portion of them is (N, C, 1, W).
+        elements: elements of the large intermediate tensors, a pixel.
+    """
+    batch, _, height, width = maps[0].shape
+    rows = (x.transpose(1, 2).flatten(0, 1).unsqueeze(2) for x in maps)
+    y = in_portions(function, *rows, elements=elements * width)
+    return y.squeeze(2).unflatten(0, (batch, height)).transpose(1, 2)

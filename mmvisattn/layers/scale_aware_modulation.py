@@ -1,4 +1,6 @@
 """Scale-aware modulation (SMT, ICCV 2023, https://arxiv.org/abs/2307.08579)."""
+from collections.abc import Sequence
+
 import torch
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from mmvisattn.registry import MODELS
 
 from .conv_bn import ConvNormAct
 from .layout import channels_last, fast_layout
+from .portions import in_rows
 
 
 class MultiHeadMixedConv(BaseModule):
@@ -52,7 +55,7 @@ class ScaleAwareAggregation(BaseModule):
             dims, expansion * dims, 1, norm_cfg or dict(type='BN'), 'GELU', groups=dims // num_heads, bias=True)
         self.mix = nn.Conv2d(expansion * dims, dims, 1)
 
-    def forward(self, heads: list[Tensor]) -> Tensor:
+    def forward(self, heads: Sequence[Tensor]) -> Tensor:
         # Interleaved as the heads are joined, which a copy costs in any order: (B, H, W, channel of the head, head).
         joined = torch.stack([head.permute(0, 2, 3, 1) for head in heads], dim=-1).flatten(-2)
         return self.mix(self.widen(joined.permute(0, 3, 1, 2)))
@@ -78,11 +81,16 @@ class ScaleAwareModulation(BaseModule):
         self.aggregation = ScaleAwareAggregation(dims, num_heads, expansion, norm_cfg)
         self.proj = nn.Linear(dims, dims)
 
-    def value_and_modulator(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The two factors, each (B, dims, H, W); the modulator is what SMT's figures show."""
-        value, scales = channels_last(self.to_value_and_scales, x).chunk(2, dim=1)
-        return value, self.aggregation(self.convs(scales))
+    def value_and_heads(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The value (B, dims, H, W), and the heads of the mixed convolution."""
+        value, scales = channels_last(self.to_value_and_scales, fast_layout(x)).chunk(2, dim=1)
+        return value, self.convs(scales)
+
+    def modulate(self, value: Tensor, *heads: Tensor) -> Tensor:
+        return channels_last(self.proj, value * self.aggregation(heads))
 
     def forward(self, x: Tensor) -> Tensor:
-        value, modulator = self.value_and_modulator(fast_layout(x))
-        return channels_last(self.proj, value * modulator)
+        value, heads = self.value_and_heads(x)
+        if self.training:  # the norm's statistics are those of the whole
+            return self.modulate(value, *heads)
+        return in_rows(self.modulate, value, *heads, elements=2 * self.aggregation.mix.in_channels)

@@ -90,7 +90,7 @@ class Attention(BaseModule):
     def forward(self, x: Tensor, grouping: Grouping) -> Tensor:
         biases = self.position_bias(grouping.sizes)
         groups = [
-            in_portions(lambda tokens, bias=bias: self.attend(tokens, bias), tokens, 3 * tokens[0].numel())  # type: ignore
+            in_portions(lambda tokens, bias=bias: self.attend(tokens, bias), tokens, elements=3 * tokens[0].numel())  # type: ignore
             for tokens, bias in zip(grouping.group(x), biases)]
         return self.proj(grouping.ungroup(groups, x.shape))
 
@@ -106,7 +106,7 @@ class FeedForward(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.flatten(0, 2)
-        return in_portions(lambda t: self.fc2(self.act(self.fc1(t))), tokens, self.fc1.out_features).view_as(x)
+        return in_portions(lambda t: self.fc2(self.act(self.fc1(t))), tokens, elements=self.fc1.out_features).view_as(x)
 
 
 class ActivationCooling(BaseModule):

@@ -13,7 +13,7 @@ from mmcv.cnn.bricks import DropPath, LayerScale
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, run
+from mmvisattn.layers import ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, portions, run
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings
@@ -82,11 +82,24 @@ class FeedForward(BaseModule):
         self.fc2 = nn.Linear(hidden_dims, dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = channels_last(self.fc1, x)
         # The sum h + conv(h) is one convolution, with 1 added to the middle of each kernel.
-        kernel = self.dwconv.weight + F.pad(x.new_ones(1, 1, 1, 1, dtype=self.dwconv.weight.dtype), (1, 1, 1, 1))
-        x = F.conv2d(x, kernel, self.dwconv.bias, padding=1, groups=self.dwconv.groups)
-        return channels_last(self.fc2, self.act(x))
+        weight = self.dwconv.weight
+        kernel = weight + F.pad(weight.new_ones(1, 1, 1, 1), (1, 1, 1, 1))
+        x = x.permute(0, 2, 3, 1)
+        parts = portions(len(kernel), 2 * x.shape[:3].numel(), x)  # before and after the convolution
+        if len(parts) == 1:
+            return self.fc2(self.hidden(self.fc1(x), kernel, self.dwconv.bias)).permute(0, 3, 1, 2)
+        # Hidden channels meet only in the last sum.
+        y = self.fc2.bias.expand(x.shape).clone()
+        for part in parts:
+            h = self.hidden(F.linear(x, self.fc1.weight[part], self.fc1.bias[part]), kernel[part], self.dwconv.bias[part])
+            y += F.linear(h, self.fc2.weight[:, part])
+        return y.permute(0, 3, 1, 2)
+
+    def hidden(self, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+        """Depthwise convolution and activation of (B, H, W, C)."""
+        x = F.conv2d(x.permute(0, 3, 1, 2), kernel, bias, padding=1, groups=len(kernel))
+        return self.act(x.permute(0, 2, 3, 1))
 
 
 class SMTBlock(BaseModule):
@@ -177,7 +190,7 @@ class SMT(Backbone):
                  pattern: Sequence[str] | None = None,
                  norm_cfg: dict | None = None,
                  layer_scale_init_value: float = 0.0,
-                 drop_path_rate: float = 0.2,
+                 drop_path_rate: float = 0.1,
                  out_indices: Sequence[int] = (0, 1, 2, 3),
                  frozen_stages: int = -1,
                  with_cp: bool = False,

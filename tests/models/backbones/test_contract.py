@@ -38,7 +38,7 @@ def test_shapes_at_any_size(case, size, training):
     model = case.build().train(training)
     outputs = model(torch.randn(2, 3, *size))
     assert [tuple(x.shape) for x in outputs] == [
-        (2, channels, *(math.ceil(side / stride) for side in size))
+        (2, channels, *(math.ceil(case.first_side(side) * case.strides[0] / stride) for side in size))
         for channels, stride in zip(case.channels, case.strides)]
     assert all(x.isfinite().all() for x in outputs)
 
@@ -100,7 +100,7 @@ def test_backward_reaches_every_parameter_and_the_input(case):
 
 
 @every_backbone
-def test_checkpointed_activations_give_the_same_gradients(case):
+def test_checkpointed_activations_give_the_same_gradients_and_statistics(case):
     plain = randomised(case.build(drop_path_rate=0.0)).train()
     recomputing = case.build(drop_path_rate=0.0, with_cp=True).train()
     recomputing.load_state_dict(plain.state_dict())
@@ -109,6 +109,8 @@ def test_checkpointed_activations_give_the_same_gradients(case):
         sum(y.square().mean() for y in model(x)).backward()
     for (name, p), q in zip(plain.named_parameters(), recomputing.parameters()):
         torch.testing.assert_close(p.grad, q.grad, msg=lambda text, name=name: f'{name}: {text}')
+    for (name, b), c in zip(plain.named_buffers(), recomputing.buffers()):
+        torch.testing.assert_close(b, c, msg=lambda text, name=name: f'{name}: {text}')  # updated once a batch
 
 
 @every_backbone
