@@ -11,7 +11,7 @@ from torch import Tensor
 PORTION = 2**20
 
 
-def portions(size: int, elements: int, x: Tensor) -> list[slice]:
+def portion_slices(size: int, elements: int, x: Tensor) -> list[slice]:
     """Consecutive slices that cover ``size`` entries.
 
     Args:
@@ -32,7 +32,7 @@ def in_portions(function: Callable[..., Tensor], *tensors: Tensor, elements: int
         tensors: its arguments.
         elements: elements of the large intermediate tensors, an entry.
     """
-    parts = portions(len(tensors[0]), elements, tensors[0])
+    parts = portion_slices(len(tensors[0]), elements, tensors[0])
     if len(parts) <= 1:
         return function(*tensors)
     return torch.cat([function(*(x[part] for x in tensors)) for part in parts])

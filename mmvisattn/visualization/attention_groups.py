@@ -1,18 +1,15 @@
-"""What one token of a CrossFormer attends to, in each stage, drawn over an image."""
+"""What one token of a CrossFormer attends to, in each stage."""
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
-import mmcv
-import numpy as np
 import torch
-from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmvisattn.files import written_whole
 from mmvisattn.layers import Grouping
 from mmvisattn.models.backbones import CrossFormer
 from mmvisattn.models.backbones.crossformer import CrossFormerBlock
+
+from .attention_picture import OffsetTable, Overlay, Panel, inputs_of, token_at
 
 KINDS = ('short distance', 'long distance')
 
@@ -53,77 +50,33 @@ def attended_by(block: CrossFormerBlock, x: Tensor, token: tuple[int, int]) -> A
     return Attended(weights.view(height, width), by_offset, token)
 
 
-def attended_in_stages(model: CrossFormer, image: Tensor, point: tuple[float, float]) -> list[list[Attended | None]]:
+def last_attended(blocks: Sequence[CrossFormerBlock], inputs: dict[nn.Module, Tensor],
+                  point: tuple[float, float]) -> Attended | None:
+    """What the token at ``point`` attends to in the last of some blocks, if there are any."""
+    if not blocks:
+        return None
+    x = inputs[blocks[-1]]
+    return attended_by(blocks[-1], x, token_at(point, *x.shape[1:3]))
+
+
+def attended_in_stages(model: CrossFormer, image: Tensor, point: tuple[float, float]) -> list[list[Panel]]:
     """For each stage what the token at ``point`` (x, y as fractions of the image) attends to in the stage's last short and
-    last long distance block; None where the stage has no long distance block.
+    last long distance block, and the position bias by offset in the former.
 
     Args:
         model: in eval mode.
         image: (1, 3, H, W), normalised.
         point: where the token is.
     """
-    inputs: dict[CrossFormerBlock, Tensor] = {}
-    chosen = [[next(reversed(stage.blocks[start::2]), None) for start in (0, 1)] for stage in model.stages]
-    hooks = [block.register_forward_pre_hook(lambda module, args: inputs.update({module: args[0]}))
-             for blocks in chosen for block in blocks if block is not None]
-    try:
-        with torch.no_grad():
-            model(image)
-            return [[None if block is None else attended_by(block, inputs[block], _token(inputs[block], point))
-                     for block in blocks] for blocks in chosen]
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _token(x: Tensor, point: tuple[float, float]) -> tuple[int, int]:
-    height, width = x.shape[1:3]
-    return min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
-
-
-def _overlay(axes, image: np.ndarray, attended: Attended | None) -> None:
-    """The image in gray, with the token's group coloured by attention weight, and the token marked."""
-    axes.imshow(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cmap='gray')
-    if attended is None:
-        axes.text(0.5, 0.5, 'no such block', ha='center', transform=axes.transAxes, backgroundcolor='white')
-        return
-    size = image.shape[1::-1]
-    weights = cv2.resize(attended.weights.numpy(), size, interpolation=cv2.INTER_NEAREST)
-    axes.imshow(np.ma.masked_invalid(weights), cmap='viridis', alpha=0.75, vmin=0)
-    height, width = attended.weights.shape
-    axes.plot((attended.token[1] + 0.5) / width * size[0] - 0.5, (attended.token[0] + 0.5) / height * size[1] - 0.5,
-              marker='x', color='red', markersize=8, markeredgewidth=2)
-
-
-def draw(model: CrossFormer, image_path: Path, out: Path, point: tuple[float, float], mean: list[float], std: list[float],
-         title: str) -> None:
-    """Draw, one column a stage: the short and the long distance group of one token, and the position bias.
-
-    Args:
-        model: a CrossFormer in eval mode.
-        image_path: any image.
-        out: the picture to write.
-        point: the token's place, x and y as fractions of the image.
-        mean, std: of the model's input, RGB, 0 to 255.
-        title: says which weights these are.
-    """
-    image = mmcv.imread(image_path, channel_order='rgb')
-    x = (torch.from_numpy(image).float() - torch.tensor(mean)) / torch.tensor(std)
-    stages = attended_in_stages(model, x.permute(2, 0, 1)[None], point)
-    heights = [image.shape[0] / image.shape[1]] * 2 + [1]
-    figure = Figure(figsize=(3.6 * len(stages), 3.6 * sum(heights) + 2.5), layout='constrained')
-    figure.suptitle(title)
-    grid = figure.subplots(3, len(stages), squeeze=False, height_ratios=heights)
-    for i, (column, blocks) in enumerate(zip(grid.T, stages)):
-        for axes, kind, attended in zip(column, KINDS, blocks):
-            axes.set(title=f'stage {i + 1}, {kind}', xticks=[], yticks=[])
-            _overlay(axes, image, attended)
-        bias = next(attended for attended in blocks if attended is not None).bias
-        rows, cols = (side // 2 for side in bias.shape)
-        limit = float(bias.abs().max())
-        picture = column[2].imshow(bias, cmap='coolwarm', vmin=-limit, vmax=limit,
-                                   extent=(-cols - 0.5, cols + 0.5, rows + 0.5, -rows - 0.5))
-        column[2].set(title=f'stage {i + 1}, position bias', xlabel='columns apart', ylabel='rows apart')
-        figure.colorbar(picture, ax=column[2], shrink=0.8, location='bottom')
-    with written_whole(out) as path:
-        figure.savefig(path, dpi=90)
+    stages: list[list[Panel]] = []
+    with inputs_of([block for stage in model.stages for block in stage.blocks]) as inputs, torch.no_grad():
+        model(image)
+        for i, stage in enumerate(model.stages):
+            kinds = [last_attended(stage.blocks[start::2], inputs, point) for start in range(len(KINDS))]
+            panels: list[Panel] = [
+                Overlay(f'stage {i + 1}, {kind}', attended.weights, attended.token) if attended
+                else Overlay(f'stage {i + 1}, {kind}', None) for kind, attended in zip(KINDS, kinds)]
+            if kinds[0]:
+                panels.append(OffsetTable(f'stage {i + 1}, position bias', kinds[0].bias))
+            stages.append(panels)
+    return stages

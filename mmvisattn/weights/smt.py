@@ -30,6 +30,7 @@ _BLOCK = (
 )
 
 KEYS = KeyMap(
-    rules=(*_stage_rules(), *((rf'(backbone\.stages\.\d+\.blocks\.\d+)\.{theirs}', rf'\1.{ours}') for theirs, ours in _BLOCK)),
+    rules=(*_stage_rules(),
+           *((rf'(backbone\.stages\.\d+\.blocks\.\d+)\.{theirs}', rf'\1.{ours}') for theirs, ours in _BLOCK)),
     dropped=(r'head\.',),
 )

@@ -140,26 +140,27 @@ model = dict(
     return path
 
 
-def test_groups_are_drawn_for_any_image_and_checkpoint(run_tool, crossformer, miniature, tmp_path):
+def test_attention_is_drawn_for_any_image_and_checkpoint(run_tool, crossformer, miniature, tmp_path):
     from mmengine.config import Config
     from mmengine.registry import MODELS
     image = next((miniature / 'images' / 'training').iterdir())
     model = MODELS.build(dict(Config.fromfile(crossformer).model, _scope_='mmseg'))
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'trained.pth')
-    for arguments in (['--config', crossformer, '--checkpoint', 'trained.pth', '--point', 0, 1], ['--arch', 'tiny']):
-        done = run_tool(TOOLS / 'visualize_groups.py', image, '--out', 'groups.png', *arguments)
+    for arguments in (['--config', crossformer, '--checkpoint', 'trained.pth', '--point', 0, 1], ['--backbone', 'smt-tiny']):
+        done = run_tool(TOOLS / 'visualize_attention.py', image, '--out', 'attention.png', *arguments)
         assert done.returncode == 0, done.stderr
-        picture = cv2.imread(str(tmp_path / 'groups.png'))
+        picture = cv2.imread(str(tmp_path / 'attention.png'))
         assert picture.shape[1] > 1000 and np.ptp(picture) == 255
-        (tmp_path / 'groups.png').unlink()
+        (tmp_path / 'attention.png').unlink()
 
 
-def test_groups_of_nothing_are_explained(run_tool, miniature, trained):
+def test_attention_of_nothing_is_explained(run_tool, miniature, trained):
     image = next((miniature / 'images' / 'training').iterdir())
-    tool = TOOLS / 'visualize_groups.py'
+    tool = TOOLS / 'visualize_attention.py'
     failed_clearly(run_tool(tool, 'nothing.jpg'), 'nothing.jpg')
     failed_clearly(run_tool(tool, image, '--config', CONFIG), 'TopFormer')
-    failed_clearly(run_tool(tool, image, '--arch', 'tiny', '--checkpoint', trained / 'iter_4.pth'), '--config')
+    failed_clearly(run_tool(tool, image, '--backbone', 'crossformer-tiny', '--checkpoint', trained / 'iter_4.pth'),
+                   '--config')
 
 
 def test_make_miniature(run_tool, tmp_path):

@@ -34,5 +34,5 @@ def test_stages_without_long_distance_blocks_say_none():
     arch = dict(BACKBONES['CrossFormer'].tiny['arch'], depths=(1, 2, 2, 2))
     model = BACKBONES['CrossFormer'].build(arch=arch).eval()
     stages = attended_in_stages(model, torch.randn(1, 3, 96, 64), (1.0, 1.0))
-    assert stages[0][1] is None and all(block for stage in stages[1:] for block in stage)
+    assert stages[0][1].values is None and all(panel.values is not None for panels in stages[1:] for panel in panels)
     assert stages[0][0].token == (23, 15)

@@ -13,7 +13,7 @@ from mmcv.cnn.bricks import DropPath, LayerScale
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, portions, run
+from mmvisattn.layers import ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, portion_slices, run
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings
@@ -82,22 +82,23 @@ class FeedForward(BaseModule):
         self.fc2 = nn.Linear(hidden_dims, dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The sum h + conv(h) is one convolution, with 1 added to the middle of each kernel.
-        weight = self.dwconv.weight
-        kernel = weight + F.pad(weight.new_ones(1, 1, 1, 1), (1, 1, 1, 1))
         x = x.permute(0, 2, 3, 1)
-        parts = portions(len(kernel), 2 * x.shape[:3].numel(), x)  # before and after the convolution
+        pixels = x.shape[:3].numel()
+        parts = portion_slices(self.fc1.out_features, 2 * pixels, x)  # before and after the convolution
         if len(parts) == 1:
-            return self.fc2(self.hidden(self.fc1(x), kernel, self.dwconv.bias)).permute(0, 3, 1, 2)
+            return self.fc2(self.convolve(self.fc1(x), slice(None))).permute(0, 3, 1, 2)
         # Hidden channels meet only in the last sum.
         y = self.fc2.bias.expand(x.shape).clone()
         for part in parts:
-            h = self.hidden(F.linear(x, self.fc1.weight[part], self.fc1.bias[part]), kernel[part], self.dwconv.bias[part])
-            y += F.linear(h, self.fc2.weight[:, part])
+            hidden = self.convolve(F.linear(x, self.fc1.weight[part], self.fc1.bias[part]), part)
+            y += F.linear(hidden, self.fc2.weight[:, part])
         return y.permute(0, 3, 1, 2)
 
-    def hidden(self, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-        """Depthwise convolution and activation of (B, H, W, C)."""
+    def convolve(self, x: Tensor, part: slice) -> Tensor:
+        """GELU(x + conv(x)) of (B, H, W, C), the hidden channels in ``part``."""
+        weight, bias = (parameter[part] for parameter in self.dwconv.parameters())
+        # The sum is one convolution, with 1 added to the middle of each kernel.
+        kernel = weight + F.pad(weight.new_ones(1, 1, 1, 1), (1, 1, 1, 1))
         x = F.conv2d(x.permute(0, 3, 1, 2), kernel, bias, padding=1, groups=len(kernel))
         return self.act(x.permute(0, 2, 3, 1))
 

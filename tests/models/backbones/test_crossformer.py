@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmvisattn.layers import portions
 from mmvisattn.models.backbones import CrossFormer
 from mmvisattn.models.backbones.crossformer import ActivationCooling, progressive_group_sizes
 from mmvisattn.weights import load_official
@@ -139,7 +140,6 @@ def test_whole_models_in_half_precision(dtype):
 
 
 def test_inference_in_portions_changes_nothing(monkeypatch):
-    from mmvisattn.layers import portions
     model, x = CASE.build().eval(), torch.randn(2, 3, 96, 128)
     with torch.inference_mode():
         expected = model(x)

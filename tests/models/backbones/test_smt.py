@@ -10,7 +10,7 @@ from mmengine.registry import MODELS
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmvisattn.layers import ScaleAwareModulation, portions
+from mmvisattn.layers import ScaleAwareModulation, portion_slices, portions
 from mmvisattn.models.backbones import SMT
 from mmvisattn.models.backbones.smt import Attention
 from mmvisattn.weights import load_official
@@ -124,12 +124,11 @@ def test_modulation_serves_any_map():
 
 
 def test_inference_in_portions_changes_nothing(monkeypatch):
-    import mmvisattn.layers.portions as module
     model, x = CASE.build().eval(), torch.randn(2, 3, 96, 132)
     with torch.inference_mode():
         expected = model(x)
-        monkeypatch.setattr(module, 'PORTION', 5000)
-        assert len(portions(100, 100, x)) == 2
+        monkeypatch.setattr(portions, 'PORTION', 5000)
+        assert len(portion_slices(100, 100, x)) == 2
         for output, whole in zip(model(x), expected):
             torch.testing.assert_close(output, whole, atol=1e-5, rtol=1e-5)
         with torch.autocast('cpu', torch.bfloat16):
@@ -138,11 +137,10 @@ def test_inference_in_portions_changes_nothing(monkeypatch):
 
 def test_batch_statistics_are_those_of_the_whole_batch(monkeypatch):
     """Also without gradients, as when statistics are estimated anew, and whatever the portions."""
-    import mmvisattn.layers.portions as module
     whole = ScaleAwareModulation(16).train()
     parts, x = copy.deepcopy(whole), torch.randn(2, 16, 9, 5)
     whole(x)
-    monkeypatch.setattr(module, 'PORTION', 100)
+    monkeypatch.setattr(portions, 'PORTION', 100)
     with torch.no_grad():
         parts(x)
     torch.testing.assert_close(parts.aggregation.widen.norm.running_var, whole.aggregation.widen.norm.running_var)
