@@ -4,6 +4,7 @@ Inference on a CPU works through portions whose intermediate tensors stay in the
 fresh memory takes longer than computing it. Everywhere else there is one portion.
 """
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -50,3 +51,48 @@ def in_rows(function: Callable[..., Tensor], *maps: Tensor, elements: int) -> Te
     rows = (x.transpose(1, 2).flatten(0, 1).unsqueeze(2) for x in maps)
     y = in_portions(function, *rows, elements=elements * width)
     return y.squeeze(2).unflatten(0, (batch, height)).transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows of a map, and the rows around them that their computation reads.
+
+    Attributes:
+        start, stop: the band's own rows.
+        halo: rows read above and below, as far as the map reaches.
+        height: rows of the map.
+    """
+    start: int
+    stop: int
+    halo: int
+    height: int
+
+    def take(self, x: Tensor) -> Tensor:
+        """The band with its halo out of a map (B, C, H, W)."""
+        return x[:, :, max(0, self.start - self.halo):min(self.height, self.stop + self.halo)]
+
+    def crop(self, y: Tensor) -> Tensor:
+        """The band's own rows out of a result as high as what ``take`` gave."""
+        first = min(self.start, self.halo)
+        return y[:, :, first:first + self.stop - self.start]
+
+
+def row_bands(x: Tensor, elements: int, halo: int) -> list[Band]:
+    """The rows of a map in portions.
+
+    Args:
+        x: (B, C, H, W).
+        elements: elements of the large intermediate tensors, a row.
+        halo: how many rows above and below a row its result depends on.
+    """
+    height = x.shape[-2]
+    return [Band(part.start, part.stop, halo, height) for part in portion_slices(height, len(x) * elements, x)]
+
+
+def in_bands(function: Callable[[Tensor], Tensor], x: Tensor, elements: int, halo: int) -> Tensor:
+    """``function(x)`` for a function of a map that depends on a few rows around each, such as convolutions do.
+
+    Args: as of ``row_bands``; ``function`` maps (B, C, H, W) to the same height.
+    """
+    bands = row_bands(x, elements, halo)
+    return function(x) if len(bands) == 1 else torch.cat([band.crop(function(band.take(x))) for band in bands], dim=2)

@@ -3,6 +3,6 @@ from mmvisattn.dependencies import require
 
 require('mmcv', 'mmvisattn.models')
 
-from . import backbones, heads, necks  # noqa: E402
+from . import backbones, heads, necks, restorers  # noqa: E402
 
-__all__ = ['backbones', 'heads', 'necks']
+__all__ = ['backbones', 'heads', 'necks', 'restorers']

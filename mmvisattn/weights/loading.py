@@ -8,11 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from . import crossformer, smt, topformer
+from . import crossformer, restormer, smt, topformer
 from .key_map import OTHER_PARTS, KeyMap, normalise
 from .reading import read_checkpoint
 
-KEY_MAPS = {'CrossFormer': crossformer.KEYS, 'SMT': smt.KEYS, 'TopFormer': topformer.KEYS}
+KEY_MAPS = {
+    'CrossFormer': crossformer.KEYS, 'Restormer': restormer.KEYS, 'RestormerEncoder': restormer.ENCODER_KEYS,
+    'SMT': smt.KEYS, 'TopFormer': topformer.KEYS}
+
 
 
 @dataclass
