@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import mmcv
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
@@ -76,6 +77,7 @@ def main() -> None:
     args = parser.parse_args()
     if not args.image.is_file() or not cv2.haveImageReader(str(args.image)):
         raise UsageError(f'there is no image {args.image}')
+    MMLogger.get_current_instance().setLevel('WARNING')  # not a line for each parameter that is initialised
     model, normalisation = build(args)
     name = args.config.stem if args.config else args.backbone
     weights = Path(args.checkpoint).name if args.checkpoint else 'random weights'

@@ -39,9 +39,10 @@ class ChannelNorm(BaseModule):
     def norm(self, x: Tensor) -> Tensor:
         if self.bias is not None:
             return F.layer_norm(x, x.shape[-1:], self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
-        variance = x.float().var(-1, correction=0, keepdim=True) if x.dtype.itemsize < 4 else (
-            x.var(-1, correction=0, keepdim=True))
-        return x * torch.rsqrt(variance + self.eps).to(x.dtype) * self.weight.to(x.dtype)
+        centred = x.float() if x.dtype.itemsize < 4 else x
+        centred = centred - centred.mean(-1, keepdim=True)
+        deviation = centred.square().mean(-1, keepdim=True).add(self.eps).sqrt()
+        return x * (self.weight / deviation).to(x.dtype)
 
 
 class MDTA(BaseModule):
@@ -71,7 +72,7 @@ class MDTA(BaseModule):
     def cosines(self, x: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
         """The cosines (B, heads, c, c) between queries and keys, and the values (B, H, W, dims), of ``norm(x)``."""
         products, squares, values = [], [], []
-        for band in row_bands(x, elements=2 * self.qkv.out_channels * x.shape[-1], halo=1):
+        for band in row_bands(x, elements=self.qkv.out_channels * x.shape[-1], halo=1):
             qkv = self.qkv_dwconv(self.qkv(norm(band.take(x))))
             q, k, v = band.crop(qkv).permute(0, 2, 3, 1).chunk(3, dim=-1)
             values.append(v)
@@ -149,4 +150,6 @@ class RestormerBlock(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         x = fast_layout(x)
         x = x + self.drop_path(self.attn(x, self.norm1))
-        return in_bands(self.feed_forward, x, elements=2 * self.ffn.project_in.out_channels * x.shape[-1], halo=1)
+        if self.training:  # a sample's path is dropped as a whole
+            return self.feed_forward(x)
+        return in_bands(self.feed_forward, x, elements=self.ffn.project_in.out_channels * x.shape[-1], halo=1)

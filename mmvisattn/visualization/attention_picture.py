@@ -95,7 +95,7 @@ def draw(image: np.ndarray, stages: Sequence[Sequence[Panel]], out: Path, title:
         title: says which model and weights these are.
     """
     heights = [image.shape[0] / image.shape[1] if isinstance(panel, Overlay) else 1 for panel in stages[0]]
-    figure = Figure(figsize=(3.6 * len(stages), 3.6 * sum(heights) + 2.5), layout='constrained')
+    figure = Figure(figsize=(3.6 * len(stages), 3.6 * sum(heights) + 0.5 * len(heights) + 0.5), layout='constrained')
     figure.suptitle(title)
     grid = figure.subplots(len(heights), len(stages), squeeze=False, height_ratios=heights)
     for column, panels in zip(grid.T, stages):

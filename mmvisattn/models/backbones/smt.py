@@ -13,7 +13,7 @@ from mmcv.cnn.bricks import DropPath, LayerScale
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, portion_slices, run
+from mmvisattn.layers import ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, in_bands, run
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings
@@ -82,25 +82,11 @@ class FeedForward(BaseModule):
         self.fc2 = nn.Linear(hidden_dims, dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.permute(0, 2, 3, 1)
-        pixels = x.shape[:3].numel()
-        parts = portion_slices(self.fc1.out_features, 2 * pixels, x)  # before and after the convolution
-        if len(parts) == 1:
-            return self.fc2(self.convolve(self.fc1(x), slice(None))).permute(0, 3, 1, 2)
-        # Hidden channels meet only in the last sum.
-        y = self.fc2.bias.expand(x.shape).clone()
-        for part in parts:
-            hidden = self.convolve(F.linear(x, self.fc1.weight[part], self.fc1.bias[part]), part)
-            y += F.linear(hidden, self.fc2.weight[:, part])
-        return y.permute(0, 3, 1, 2)
-
-    def convolve(self, x: Tensor, part: slice) -> Tensor:
-        """GELU(x + conv(x)) of (B, H, W, C), the hidden channels in ``part``."""
-        weight, bias = (parameter[part] for parameter in self.dwconv.parameters())
-        # The sum is one convolution, with 1 added to the middle of each kernel.
+        weight = self.dwconv.weight
+        # The sum h + conv(h) is one convolution, with 1 added to the middle of each kernel.
         kernel = weight + F.pad(weight.new_ones(1, 1, 1, 1), (1, 1, 1, 1))
-        x = F.conv2d(x.permute(0, 3, 1, 2), kernel, bias, padding=1, groups=len(kernel))
-        return self.act(x.permute(0, 2, 3, 1))
+        hidden = F.conv2d(channels_last(self.fc1, x), kernel, self.dwconv.bias, padding=1, groups=len(kernel))
+        return channels_last(self.fc2, self.act(hidden))
 
 
 class SMTBlock(BaseModule):
@@ -127,9 +113,14 @@ class SMTBlock(BaseModule):
             if layer_scale_init_value > 0 else nn.Identity() for _ in range(2))
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
 
+    def feed_forward(self, x: Tensor) -> Tensor:
+        return x + self.drop_path(self.layer_scale2(self.mlp(channels_last(self.norm2, x))))
+
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.layer_scale1(self.mixer(channels_last(self.norm1, x))))
-        return x + self.drop_path(self.layer_scale2(self.mlp(channels_last(self.norm2, x))))
+        if self.training:  # a sample's path is dropped as a whole
+            return self.feed_forward(x)
+        return in_bands(self.feed_forward, x, elements=self.mlp.fc1.out_features * x.shape[-1], halo=1)
 
 
 class Stage(BaseModule):
