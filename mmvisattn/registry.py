@@ -14,6 +14,10 @@ SCOPE = 'mmvisattn'
 
 MODELS = Registry('model', parent=mmengine_registry.MODELS, scope=SCOPE, locations=['mmvisattn.models'])
 DATASETS = Registry('dataset', parent=mmengine_registry.DATASETS, scope=SCOPE, locations=['mmvisattn.datasets'])
+TRANSFORMS = Registry('transform', parent=mmengine_registry.TRANSFORMS, scope=SCOPE, locations=['mmvisattn.datasets'])
+DATA_SAMPLERS = Registry('data sampler', parent=mmengine_registry.DATA_SAMPLERS, scope=SCOPE, locations=['mmvisattn.engine'])
+HOOKS = Registry('hook', parent=mmengine_registry.HOOKS, scope=SCOPE, locations=['mmvisattn.engine'])
+METRICS = Registry('metric', parent=mmengine_registry.METRICS, scope=SCOPE, locations=['mmvisattn.evaluation'])
 WEIGHT_INITIALIZERS = Registry(
     'weight initializer', parent=mmengine_registry.WEIGHT_INITIALIZERS, scope=SCOPE, locations=['mmvisattn.weights'])
 

@@ -49,6 +49,14 @@ BACKBONES = {
                 'pp-large': (128, 256, 512, 1024), 'pp-huge': (128, 256, 512, 1024)},
             num_stages=4),
         BackboneCase(
+            type='RestormerEncoder',
+            tiny=dict(arch=dict(embed_dims=8, depths=(1, 1, 2, 1), num_heads=(1, 2, 2, 4))),
+            strides=(1, 2, 4, 8),
+            channels=(8, 16, 32, 64),
+            archs=dict(small=(24, 48, 96, 192), base=(48, 96, 192, 384)),
+            num_stages=4,
+            first_side=lambda side: side),
+        BackboneCase(
             type='SMT',
             tiny=dict(arch=dict(
                 embed_dims=32, depths=(1, 1, 2, 1), mlp_ratios=(2, 2, 2, 2), stem_kernel=3, pattern=('M', 'M', 'MA', 'A'),

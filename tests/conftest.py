@@ -2,12 +2,13 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from mmvisattn.datasets.miniature import write_ade20k
+from mmvisattn.datasets.miniature import write_miniature
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,17 +30,23 @@ def quiet_initialisation():
 @pytest.fixture(scope='session')
 def miniature(tmp_path_factory) -> Path:
     """A miniature data set of a few images in ADE20K's layout."""
-    return write_ade20k(tmp_path_factory.mktemp('data') / 'miniature', num_training=6, num_validation=3)
+    return write_miniature(tmp_path_factory.mktemp('data') / 'miniature', num_training=6, num_validation=3)
 
 
-@pytest.fixture
-def run_tool(tmp_path):
-    """Run a tool in a process of its own, in a folder of its own; returns the finished process with its output."""
+@pytest.fixture(scope='session')
+def run_tool_in():
+    """Run a tool in a process of its own, in the given folder; returns the finished process with its output."""
 
-    def run(*args: object, timeout: float = 300) -> subprocess.CompletedProcess:
+    def run(folder: Path, *args: object, timeout: float = 300) -> subprocess.CompletedProcess:
         return subprocess.run(
             [sys.executable, *map(str, args)],
-            cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False,
+            cwd=folder, capture_output=True, text=True, timeout=timeout, check=False,
             env=dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS='ignore'))
 
     return run
+
+
+@pytest.fixture
+def run_tool(run_tool_in, tmp_path):
+    """As ``run_tool_in``, in a folder of the test's own."""
+    return partial(run_tool_in, tmp_path)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw what a finished segmentation training learned: tools/report.py WORK_DIR"""
+"""Draw what a finished training learned: tools/report.py WORK_DIR"""
 import argparse
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from mmvisattn.visualization.training_report import report
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description='Draw image, truth and prediction of some validation images, and the learning curve.')
+        description='Draw what a segmentor, detector or restorer makes of some validation images, and its learning curve.')
     parser.add_argument('work_dir', type=Path, help='the work folder of tools/train.py')
     parser.add_argument('--out', type=Path, help='the picture to write (default: report.png in the work folder)')
     parser.add_argument('--data-root', help='where the data is, if it has moved since the training')

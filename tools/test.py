@@ -2,42 +2,71 @@
 """Evaluate a trained model: tools/test.py CONFIG CHECKPOINT [--show-dir DIR] [--tta]"""
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmvisattn.engine.setup import (
-    UsageError,
-    argument_parser,
-    check_data,
-    checkpoint_path,
-    load_config,
-    load_weights,
-    run_tool,
-)
+from mmvisattn.engine.checks import UsageError, check_data, check_model
+from mmvisattn.engine.setup import argument_parser, checkpoint_path, load_config, load_weights, run_tool
+
+# By the type of the config's metric, the hook that paints.
+PAINTERS = dict(IoUMetric='SegVisualizationHook', CocoMetric='DetVisualizationHook')
+
+
+def paint(cfg: Config, metric: str, folder: Path) -> None:
+    """Let the Runner paint truth and prediction of every image."""
+    if metric not in PAINTERS:
+        raise UsageError(f'--show-dir: nothing paints what {metric} measures; tools/restore.py writes restored images')
+    cfg.default_hooks.setdefault('visualization', dict(type=PAINTERS[metric]))
+    cfg.default_hooks.visualization.update(draw=True, interval=1)
+    # mmengine's visualizer appends 'vis_data/vis_image'; the last part of the path is ours.
+    cfg.visualizer.save_dir = str(folder)
+
+
+def write_predictions(cfg: Config, metric: str, folder: Path) -> None:
+    """Let the metric write what the model predicts besides measuring it."""
+    if metric == 'IoUMetric':
+        cfg.test_evaluator.update(output_dir=str(folder), format_only=False)
+    elif metric == 'CocoMetric':
+        folder.mkdir(parents=True, exist_ok=True)
+        cfg.test_evaluator.update(outfile_prefix=str(folder / 'predictions'))
+    else:
+        raise UsageError(f'--out: {metric} writes nothing; tools/restore.py writes restored images')
+
+
+def augment(cfg: Config, name: Path) -> None:
+    """Test-time augmentation, as the config defines it."""
+    if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
+        raise UsageError(f'--tta: {name} defines no tta_model and tta_pipeline')
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(cfg.tta_model, module=cfg.model)
+    if 'segm' in cfg.test_evaluator.get('metric', []):  # mmdet merges augmented boxes, but no masks
+        cfg.test_evaluator.metric = 'bbox'
 
 
 def main() -> None:
     parser = argument_parser('Evaluate a trained model.')
     parser.add_argument('checkpoint', help="a checkpoint of tools/train.py, or the authors' published one: path or URL")
     parser.add_argument('--show-dir', type=Path, help='paint truth and predictions of every image there')
-    parser.add_argument('--out', type=Path, help='write predicted label images there')
+    parser.add_argument('--out', type=Path, help='write predictions there: label images, or boxes and masks as COCO results')
+    parser.add_argument('--classwise', action='store_true', help='a detector\'s AP of every class (segmentors always tell)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation, as the config defines it')
     args = parser.parse_args()
     cfg = load_config(args)
     checkpoint = checkpoint_path(args.checkpoint)
     check_data(cfg, 'test_dataloader')
+    check_model(cfg)
+    metric = cfg.test_evaluator.type.split('.')[-1]
     if args.show_dir:
-        cfg.default_hooks.setdefault('visualization', dict(type='SegVisualizationHook'))
-        cfg.default_hooks.visualization.update(draw=True, interval=1)
-        # mmengine's visualizer appends 'vis_data/vis_image'; the last part of the path is ours.
-        cfg.visualizer.save_dir = str(args.show_dir)
+        paint(cfg, metric, args.show_dir)
     if args.out:
-        cfg.test_evaluator.update(output_dir=str(args.out), format_only=False)
+        write_predictions(cfg, metric, args.out)
+    if args.classwise:
+        if metric != 'CocoMetric':
+            raise UsageError(f'--classwise is for detectors; {args.config} is evaluated by {metric}')
+        cfg.test_evaluator.classwise = True
     if args.tta:
-        if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
-            raise UsageError(f'--tta: {args.config} defines no tta_model and tta_pipeline')
-        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-        cfg.model = dict(cfg.tta_model, module=cfg.model)
+        augment(cfg, args.config)
     cfg.load_from = None
     runner = Runner.from_cfg(cfg)
     print_log(f'{checkpoint}: {load_weights(runner.model, checkpoint)}', logger='current')

@@ -3,7 +3,8 @@
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
-from mmvisattn.engine.setup import UsageError, argument_parser, check_data, checkpoint_path, load_config, run_tool
+from mmvisattn.engine.checks import UsageError, check_data, check_model
+from mmvisattn.engine.setup import argument_parser, checkpoint_path, load_config, run_tool
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
     args = parser.parse_args()
     cfg = load_config(args)
     check_data(cfg, 'train_dataloader', 'val_dataloader')
+    check_model(cfg)
     if args.amp:
         if get_device() == 'cpu':
             raise UsageError('--amp: mixed precision training needs a GPU, and PyTorch finds none')

@@ -11,7 +11,8 @@ from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from mmvisattn.engine.setup import UsageError, checkpoint_path, load_weights, read_config, run_tool
+from mmvisattn.engine.checks import UsageError
+from mmvisattn.engine.setup import checkpoint_path, load_weights, read_config, run_tool
 from mmvisattn.models.backbones import SMT, CrossFormer
 from mmvisattn.visualization.attention_groups import attended_in_stages
 from mmvisattn.visualization.attention_picture import draw, normalised

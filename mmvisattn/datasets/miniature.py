@@ -3,7 +3,9 @@
 A scene is sky over ground with overlapping shapes on it. A shape's class is its outline together with its texture; its
 colours are drawn anew each time, and light, blur, noise and clutter vary, so that no colour threshold tells classes apart.
 """
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -161,13 +163,71 @@ def scenes(split: str, count: int, seed: int) -> Iterator[Scene]:
         yield draw_scene(np.random.default_rng([seed, ('training', 'validation').index(split), i]))
 
 
-def write_ade20k(root: str | Path, num_training: int = 320, num_validation: int = 60, seed: int = 0) -> Path:
-    """Write a miniature data set in ADE20K's layout: ``images`` and ``annotations``, each ``training``, ``validation``.
+@contextmanager
+def _folder_made_whole(root: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes ``root`` when the block ends without an error."""
+    if root.exists():
+        raise FileExistsError(f'{root} exists already: remove it, or choose another folder')
+    root.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
+    try:
+        yield unfinished
+        unfinished.chmod(0o755)
+        unfinished.rename(root)
+    finally:
+        rmtree(unfinished, ignore_errors=True)
 
-    Labels are 1 to 10, 0 where nothing is labelled, so configs set ``reduce_zero_label=True`` as for ADE20K.
+
+def _write_ade20k_split(folder: Path, split: str, drawn: Iterable[Scene]) -> None:
+    """Labels are 1 to 10, 0 where nothing is labelled, so configs set ``reduce_zero_label=True`` as for ADE20K."""
+    stem = dict(training='ADE_train', validation='ADE_val')[split]
+    for kind in ('images', 'annotations'):
+        (folder / kind / split).mkdir(parents=True)
+    for i, scene in enumerate(drawn, start=1):
+        cv2.imwrite(str(folder / 'images' / split / f'{stem}_{i:08d}.jpg'), scene.image)
+        cv2.imwrite(str(folder / 'annotations' / split / f'{stem}_{i:08d}.png'), scene.labels)
+
+
+def _coco_annotation(cls: int, mask: Array) -> dict:
+    """Category, box and mask of a shape; the categories are the shapes, counted from 1."""
+    from pycocotools import mask as coco_mask
+    rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return dict(
+        category_id=cls - len(CLASSES) + len(SHAPES) + 1, bbox=coco_mask.toBbox(rle).tolist(),
+        area=int(mask.sum()), segmentation=dict(size=rle['size'], counts=rle['counts'].decode()), iscrowd=0)
+
+
+def _write_coco_split(folder: Path, split: str, drawn: Iterable[Scene]) -> None:
+    """Shapes of which fewer than 25 pixels are seen are left out."""
+    name = dict(training='train2017', validation='val2017')[split]
+    (folder / name).mkdir()
+    (folder / 'annotations').mkdir(exist_ok=True)
+    images: list[dict] = []
+    annotations: list[dict] = []
+    for i, scene in enumerate(drawn, start=1):
+        height, width = scene.labels.shape
+        images.append(dict(id=i, file_name=f'{i:012d}.jpg', height=height, width=width))
+        cv2.imwrite(str(folder / name / images[-1]['file_name']), scene.image)
+        annotations += [dict(_coco_annotation(cls, mask), id=len(annotations) + number, image_id=i)
+                        for number, (cls, mask) in enumerate(
+                            (instance for instance in scene.instances if instance[1].sum() >= 25), start=1)]
+    categories = [dict(id=i, name=shape) for i, shape in enumerate(SHAPES, start=1)]
+    (folder / 'annotations' / f'instances_{name}.json').write_text(
+        json.dumps(dict(images=images, annotations=annotations, categories=categories)))
+
+
+LAYOUTS: dict[str, Callable[[Path, str, Iterable[Scene]], None]] = {
+    'ade20k': _write_ade20k_split, 'coco': _write_coco_split}
+
+
+def write_miniature(root: str | Path, layout: str = 'ade20k', num_training: int = 320, num_validation: int = 60,
+                    seed: int = 0) -> Path:
+    """Write a miniature data set in the layout of a real one.
 
     Args:
         root: the folder to make. It appears when it is complete.
+        layout: 'ade20k': ``images`` and ``annotations``, each ``training``, ``validation``; 'coco': ``train2017``,
+            ``val2017`` and ``annotations/instances_*.json`` with boxes and masks of the shapes in the same scenes.
         num_training: how many training images.
         num_validation: how many validation images.
         seed: the same seed gives the same files.
@@ -180,21 +240,9 @@ def write_ade20k(root: str | Path, num_training: int = 320, num_validation: int 
         ValueError: if a count is less than 1.
     """
     root = Path(root)
-    if root.exists():
-        raise FileExistsError(f'{root} exists already: remove it, or choose another folder')
     if min(num_training, num_validation) < 1:
         raise ValueError(f'num_training={num_training} and num_validation={num_validation} must be at least 1')
-    root.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
-    try:
-        for split, stem, count in (('training', 'ADE_train', num_training), ('validation', 'ADE_val', num_validation)):
-            for kind in ('images', 'annotations'):
-                (unfinished / kind / split).mkdir(parents=True)
-            for i, scene in enumerate(scenes(split, count, seed), start=1):
-                cv2.imwrite(str(unfinished / 'images' / split / f'{stem}_{i:08d}.jpg'), scene.image)
-                cv2.imwrite(str(unfinished / 'annotations' / split / f'{stem}_{i:08d}.png'), scene.labels)
-        unfinished.chmod(0o755)
-        unfinished.rename(root)
-    finally:
-        rmtree(unfinished, ignore_errors=True)
+    with _folder_made_whole(root) as folder:
+        for split, count in (('training', num_training), ('validation', num_validation)):
+            LAYOUTS[layout](folder, split, scenes(split, count, seed))
     return root

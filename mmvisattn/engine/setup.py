@@ -2,7 +2,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
@@ -13,11 +13,8 @@ from torch import nn
 
 from mmvisattn.weights import LoadReport, load_official, read_checkpoint
 
+from .checks import UsageError, datasets, dicts
 from .compat import join_processes_on_cpu, read_checkpoints_safely
-
-
-class UsageError(Exception):
-    """Something that the person at the keyboard can mend; the message says how."""
 
 
 def run_tool(main: Callable[[], None]) -> None:
@@ -53,14 +50,23 @@ def load_config(args: argparse.Namespace) -> Config:
     old_root = cfg.get('data_root')
     cfg.merge_from_dict(args.cfg_options)
     if 'data_root' in args.cfg_options:
-        for _, dataset in _datasets(cfg):
-            if dataset.get('data_root') == old_root:
-                dataset['data_root'] = args.cfg_options['data_root']
+        _move_data(cfg, old_root, args.cfg_options['data_root'])
     cfg.launcher = args.launcher
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or Path('work_dirs') / args.config.stem)
     if get_device() == 'cpu':
         _fit_to_cpu(cfg)
     return cfg
+
+
+def _move_data(cfg: Config, old_root: str, new_root: str) -> None:
+    """A new root for every data set, and for the annotation files of metrics."""
+    for _, dataset in datasets(cfg):
+        if dataset.get('data_root') == old_root:
+            dataset['data_root'] = new_root
+    for name in ('val_evaluator', 'test_evaluator'):
+        for metric in dicts(cfg.get(name) or {}):
+            if str(metric.get('ann_file', '')).startswith(f'{old_root}/'):
+                metric['ann_file'] = str(Path(new_root) / Path(metric['ann_file']).relative_to(old_root))
 
 
 def read_config(path: Path) -> Config:
@@ -81,48 +87,13 @@ def read_config(path: Path) -> Config:
 
 def _fit_to_cpu(cfg: Config) -> None:
     """SyncBN is for GPUs only, and so is nccl. (Without a process group mmengine turns SyncBN into BN by itself.)"""
-    for part in _dicts(cfg.model):
+    for part in dicts(cfg.model):
         if part.get('type') == 'SyncBN':
             part['type'] = 'BN'
     if cfg.launcher == 'pytorch':
         join_processes_on_cpu(cfg)
     elif cfg.launcher != 'none':
         raise UsageError(f'--launcher {cfg.launcher} needs GPUs, and PyTorch finds none: on CPUs use --launcher pytorch')
-
-
-def _dicts(node: object) -> Iterator[dict]:
-    """Every dict in a config, the outer ones first."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            yield from _dicts(child)
-
-
-def _datasets(cfg: Config) -> Iterator[tuple[str, dict]]:
-    """(name of the data loader, data set) for every data set with a root, wrapped ones too."""
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        for node in _dicts((cfg.get(name) or {}).get('dataset', {})):
-            if 'data_root' in node:
-                yield name, node
-
-
-def check_data(cfg: Config, *names: str) -> None:
-    """Fail where a folder or an annotation file of these data loaders is missing.
-
-    Raises:
-        UsageError: naming the first that is missing, and how to point to it.
-    """
-    for name, dataset in _datasets(cfg):
-        if name not in names:
-            continue
-        root = Path(dataset['data_root'])
-        prefixes = [prefix for prefix in (dataset.get('data_prefix') or {}).values() if prefix]
-        for path in [root, *(root / part for part in [*prefixes, dataset.get('ann_file')] if part)]:
-            if not path.exists():
-                raise UsageError(f'{name}: the data at {path} is not there (working folder: {Path.cwd()}); put it there, or '
-                                 'name its root: --cfg-options data_root=/path/to/it')
 
 
 def checkpoint_path(path: str | Path) -> str:

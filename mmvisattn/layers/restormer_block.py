@@ -48,8 +48,8 @@ class ChannelNorm(BaseModule):
 class MDTA(BaseModule):
     """Multi-Dconv head transposed attention: channels attend to channels, at a cost linear in the pixels.
 
-    Queries, keys and values are a 1 x 1 and a depthwise 3 x 3 convolution of the map; the logits of each head are the cosines
-    between its channels of the queries and those of the keys, times a learned temperature.
+    Queries, keys and values are a 1 x 1 and a depthwise 3 x 3 convolution of the map; the logits of each head are the
+    cosines between its channels of the queries and those of the keys, times a learned temperature.
 
     Args:
         dims: channels, a multiple of ``num_heads``.
@@ -82,8 +82,9 @@ class MDTA(BaseModule):
                 products.append(torch.einsum(
                     'b p n c, b p n d -> b n c d', *(part.unflatten(-1, (self.num_heads, -1)) for part in (q, k))))
                 squares.append(torch.stack([q.square().sum(1), k.square().sum(1)]))
-        of_q, of_k = rearrange(sum(squares).sqrt().clamp_min(1e-12), 's b (n c) -> s b n c', n=self.num_heads)
-        return sum(products) / (of_q[..., None] * of_k[..., None, :]), torch.cat(values, dim=1)
+        norms = torch.stack(squares).sum(0).sqrt().clamp_min(1e-12)
+        of_q, of_k = rearrange(norms, 's b (n c) -> s b n c', n=self.num_heads)
+        return torch.stack(products).sum(0) / (of_q[..., None] * of_k[..., None, :]), torch.cat(values, dim=1)
 
     def forward(self, x: Tensor, norm: nn.Module | None = None) -> Tensor:
         """``norm``: applied to ``x`` first, in place of a map of its own."""

@@ -24,7 +24,7 @@ def test_layout_is_ade20ks(miniature):
 
 
 def test_the_seed_decides_everything(tmp_path):
-    roots = [writer.write_ade20k(tmp_path / str(i), 3, 2, seed) for i, seed in enumerate((5, 5, 6))]
+    roots = [writer.write_miniature(tmp_path / str(i), 'ade20k', 3, 2, seed) for i, seed in enumerate((5, 5, 6))]
     assert files(roots[0]) == files(roots[1]) != files(roots[2])
 
 
@@ -57,9 +57,9 @@ def test_colour_does_not_tell_classes_apart():
 def test_nothing_of_the_users_is_overwritten(tmp_path):
     (tmp_path / 'mine').mkdir()
     with pytest.raises(FileExistsError, match='mine'):
-        writer.write_ade20k(tmp_path / 'mine')
+        writer.write_miniature(tmp_path / 'mine')
     with pytest.raises(ValueError, match='num_validation=0'):
-        writer.write_ade20k(tmp_path / 'new', 1, 0)
+        writer.write_miniature(tmp_path / 'new', 'coco', 1, 0)
 
 
 def test_an_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
@@ -74,7 +74,7 @@ def test_an_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
     original = writer.draw_scene
     monkeypatch.setattr(writer, 'draw_scene', interrupt)
     with pytest.raises(KeyboardInterrupt):
-        writer.write_ade20k(tmp_path / 'half', 4, 1)
+        writer.write_miniature(tmp_path / 'half', 'ade20k', 4, 1)
     assert not list(tmp_path.iterdir())
 
 

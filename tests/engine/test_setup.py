@@ -7,7 +7,8 @@ import torch
 from mmengine.registry import MODELS
 from reduced import ROOT
 
-from mmvisattn.engine.setup import UsageError, check_data, load_config, load_weights
+from mmvisattn.engine.checks import UsageError, check_data
+from mmvisattn.engine.setup import load_config, load_weights
 
 CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_8xb2-160k_ade20k-512x512.py'
 

@@ -50,11 +50,12 @@ class RestormerEncoder(Backbone):
         out_indices: the levels whose maps to return.
         frozen_stages: -1: none, 0: the first convolution, 1 to 4: the levels too.
         with_cp: recompute each block's activations in the backward pass.
-        init_cfg: as in mmengine; ``type='mmvisattn.OfficialPretrained'`` loads the encoder of the authors' published weights.
+        init_cfg: as in mmengine; ``type='mmvisattn.OfficialPretrained'`` loads the encoder of the authors'
+            published weights.
 
     Shape:
-        (B, in_channels, H, W), any size from 1 x 1, to a tuple of (B, embed_dims * 2**i, ceil(H / s), ceil(W / s)) at strides
-        s = 1, 2, 4, 8 times ``embedding_stride``.
+        (B, in_channels, H, W), any size from 1 x 1, to a tuple of (B, embed_dims * 2**i, ceil(H / s), ceil(W / s)) at
+        strides s = 1, 2, 4, 8 times ``embedding_stride``.
 
     Raises:
         ValueError: if an argument is not one of the above.
@@ -85,7 +86,8 @@ class RestormerEncoder(Backbone):
         self.embedding = nn.Conv2d(in_channels, dims, 3, embedding_stride, padding=1, bias=False)
         drop_paths = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
         self.levels = ModuleList(
-            ModuleList(RestormerBlock(width, heads, ffn_expansion_factor, bias, norm, next(drop_paths)) for _ in range(depth))
+            ModuleList(
+                RestormerBlock(width, heads, ffn_expansion_factor, bias, norm, next(drop_paths)) for _ in range(depth))
             for width, heads, depth in zip(self.out_channels, num_heads, depths))
         self.downsamplings = ModuleList(Downsampling(width) for width in self.out_channels[:-1])
         self.freeze()

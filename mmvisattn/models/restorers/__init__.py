@@ -1,3 +1,4 @@
+from .image_restorer import ImageRestorer
 from .restormer import Restormer
 
-__all__ = ['Restormer']
+__all__ = ['ImageRestorer', 'Restormer']

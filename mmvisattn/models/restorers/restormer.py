@@ -95,8 +95,8 @@ class Restormer(BaseModule):
                  init_cfg: dict | list[dict] | None = None):
         super().__init__(init_cfg)
         if in_channels != out_channels and not dual_pixel:
-            raise ValueError(f'in_channels={in_channels} and out_channels={out_channels} must be equal, because the input is '
-                             'added to the output, unless dual_pixel=True')
+            raise ValueError(f'in_channels={in_channels} and out_channels={out_channels} must be equal, because the input '
+                             'is added to the output, unless dual_pixel=True')
         if len(depths) != len(num_heads):
             raise ValueError(f'depths={tuple(depths)} and num_heads={tuple(num_heads)} must have one number a level each')
         self.in_channels = in_channels
@@ -128,8 +128,8 @@ class Restormer(BaseModule):
             x = level(x, skip)
         for block in self.refinement:
             x = run(block, x, self.with_cp)
-        if self.skip is None:
-            x = self.output(x) + padded
-        else:
-            x = self.output(x + self.skip(self.encoder.embedding(padded)))
+        if self.skip is not None:
+            x = x + self.skip(self.encoder.embedding(padded))
+        x = self.output(x)
+        x = x + padded if self.skip is None else x
         return x[:, :, :height, :width]

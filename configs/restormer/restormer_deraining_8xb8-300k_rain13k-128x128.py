@@ -1,0 +1,11 @@
+_base_ = [
+    '../_base_/models/restormer.py', '../_base_/datasets/restoration_pairs.py', '../_base_/schedules/restormer_300k.py',
+    '../_base_/restoration_runtime.py'
+]
+data_root = 'data/rain13k'
+train_dataloader = dict(dataset=dict(data_root=data_root))
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
+# Deraining is evaluated on the luma alone.
+val_evaluator = dict(channel='y')
+test_evaluator = val_evaluator

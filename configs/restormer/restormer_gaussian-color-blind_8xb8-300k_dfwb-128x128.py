@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/models/restormer.py', '../_base_/datasets/gaussian_denoising.py', '../_base_/schedules/restormer_300k.py',
+    '../_base_/restoration_runtime.py'
+]
+model = dict(backbone=dict(norm='bias_free'))

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/restormer.py', '../_base_/datasets/restoration_pairs.py', '../_base_/schedules/restormer_300k.py',
+    '../_base_/restoration_runtime.py'
+]
+data_root = 'data/gopro'
+train_dataloader = dict(dataset=dict(data_root=data_root))
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader

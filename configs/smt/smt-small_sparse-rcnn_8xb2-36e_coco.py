@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/sparse-rcnn.py', '../_base_/datasets/coco_detection_ms.py',
+    '../_base_/schedules/adamw_36e.py', '../_base_/detection_runtime.py'
+]
+model = dict(
+    backbone=dict(type='mmvisattn.SMT', arch='small', drop_path_rate=0.2),
+    neck=dict(in_channels=[64, 128, 256, 512]))
+optim_wrapper = dict(optimizer=dict(lr=2.5e-5, weight_decay=1e-4), clip_grad=dict(max_norm=1, norm_type=2))

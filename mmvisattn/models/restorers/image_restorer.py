@@ -1,0 +1,70 @@
+"""Training and applying an image-to-image network."""
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from mmvisattn.registry import MODELS
+
+from .tiling import in_tiles
+
+
+@MODELS.register_module()
+class ImageRestorer(BaseModel):
+    """An image-to-image network, trained with the L1 loss.
+
+    Args:
+        backbone: the network, (B, C, H, W) to (B, C', H, W), values from 0 to 1.
+        tile: restore images in square tiles of this side, for images that are too large for the memory. None: as a whole.
+        tile_overlap: pixels that neighbouring tiles share and are blended over.
+        mixup_beta: in training, every other batch on average mixes each pair with another one, by weights of the beta
+            distribution with this parameter twice (the paper: 1.2). None: never.
+        data_preprocessor, init_cfg: as in mmengine.
+
+    ``mode='tensor'`` gives the restored images as they leave the network, 'loss' a dict of losses, 'predict' the data
+    samples with ``restored``, clipped to 0 to 1.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 tile: int | None = None,
+                 tile_overlap: int = 32,
+                 mixup_beta: float | None = None,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None):
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.tile = tile
+        self.tile_overlap = tile_overlap
+        self.mixup_beta = mixup_beta
+
+    def restore(self, image: Tensor) -> Tensor:
+        """Images (B, C, H, W), in tiles if there is a tile size."""
+        if self.tile is None:
+            return self.backbone(image)
+        return in_tiles(self.backbone, image, self.tile, self.tile_overlap)
+
+    def mixed(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """The pairs, or mixtures of them: with the same weights for both of a pair."""
+        if self.mixup_beta is None or np.random.rand() < 0.5:
+            return degraded, clean
+        share = float(np.random.beta(self.mixup_beta, self.mixup_beta))
+        order = torch.randperm(len(clean), device=clean.device)
+        return degraded.lerp(degraded[order], 1 - share), clean.lerp(clean[order], 1 - share)
+
+    def forward(self, inputs: Sequence[Tensor] | Tensor, data_samples: Sequence[BaseDataElement] | None = None,
+                mode: str = 'tensor') -> Tensor | dict[str, Tensor] | list[BaseDataElement]:
+        if mode == 'predict':  # one by one, because sizes may differ
+            samples = data_samples or [BaseDataElement() for _ in inputs]
+            for image, sample in zip(inputs, samples):
+                sample.restored = self.restore(image[None])[0].clamp(0, 1)
+            return list(samples)
+        degraded = inputs if torch.is_tensor(inputs) else torch.stack(list(inputs))
+        if mode == 'tensor':
+            return self.restore(degraded)
+        degraded, clean = self.mixed(degraded, torch.stack([sample.clean for sample in data_samples or ()]))
+        return dict(loss=F.l1_loss(self.backbone(degraded), clean))
