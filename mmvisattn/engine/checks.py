@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 
@@ -110,8 +109,7 @@ def _out_channels(backbone: dict) -> list[int] | None:
     """Channels of the maps that a backbone of ours returns; None for any other."""
     if not issubclass(MODELS.get(backbone['type']) or object, Backbone):
         return None
-    with torch.device('meta'):
-        built: Any = MODELS.build(dict(backbone, init_cfg=None))
+    built: Any = MODELS.build(dict(backbone, init_cfg=None))
     return [built.out_channels[i] for i in built.out_indices]
 
 

@@ -66,8 +66,14 @@ def segmented(model: BaseModel, dataset: BaseDataset, index: int) -> list[Exampl
     return [Example(mmcv.imread(result.img_path, channel_order='rgb')), *map(Example, maps)]
 
 
+def _middle(image: Array, side: int = 160) -> Array:
+    """A square of the image at its own scale, where single pixels can be seen."""
+    top, left = (max(0, (size - side) // 2) for size in image.shape[:2])
+    return image[top:top + side, left:left + side]
+
+
 def restored(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example]:
-    """Degraded, restored and clean image, with the PSNR of the first two."""
+    """The middle of the degraded, restored and clean image, with the PSNR of the whole first two."""
     from mmvisattn.evaluation.restoration_metric import as_written, psnr
     sample, result = _predict(model, dataset, index)
     clean = as_written(result.clean)
@@ -75,7 +81,7 @@ def restored(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example
     # Of the degraded image as it is: a file would clip its noise, which counts as an error too.
     noisy = sample['inputs'][:len(result.clean)].double().permute(1, 2, 0).numpy()
     captions = [f'{psnr(image, clean):.2f} dB' for image in (noisy, images[1])] + ['']
-    return [Example((image.repeat(3 // image.shape[-1], -1) * 255).astype(np.uint8), caption)
+    return [Example(_middle((image.repeat(3 // image.shape[-1], -1) * 255).astype(np.uint8)), caption)
             for image, caption in zip([*images, clean], captions)]
 
 

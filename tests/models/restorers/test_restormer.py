@@ -46,9 +46,9 @@ def test_a_map_of_zeros_is_finite():
 
 def test_gated_feed_forward_is_the_papers():
     module, x = GDFN(10, 2.66), torch.randn(2, 10, 7, 5)
-    assert module.project_out.in_channels == 26
+    assert module.proj.in_channels == 26
     a, b = module.dwconv(module.project_in(x)).chunk(2, 1)
-    torch.testing.assert_close(module(x), module.project_out(F.gelu(a) * b))
+    torch.testing.assert_close(module(x), module.proj(F.gelu(a) * b))
 
 
 @pytest.mark.parametrize('kind', ['with_bias', 'bias_free'])

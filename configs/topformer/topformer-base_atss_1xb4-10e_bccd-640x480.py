@@ -13,9 +13,9 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.01))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=0, end=30, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=0, end=10, convert_to_iter_based=True),
 ]
-train_cfg = dict(max_epochs=30, val_interval=5)
+train_cfg = dict(max_epochs=10, val_interval=5)
 default_hooks = dict(checkpoint=dict(interval=5))
 # 1 process x 4 images.
 auto_scale_lr = dict(base_batch_size=4)
