@@ -6,8 +6,9 @@ endif
 ENV := .venv$(if $(filter openmmlab,$(STACK)),-openmmlab)
 PY := $(ENV)/bin/python
 MINIATURE_CONFIG := configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py
+MINIATURE_DETECTION_CONFIG := configs/topformer/topformer-tiny_atss_1xb8-20e_miniature-coco.py
 
-.PHONY: setup demo test test-install lint
+.PHONY: setup demo demo-det test test-install lint
 
 setup: $(ENV)/ready
 
@@ -22,6 +23,15 @@ demo: $(ENV)/ready data/miniature
 	rm -rf work_dirs/demo
 	$(PY) tools/train.py $(MINIATURE_CONFIG) --work-dir work_dirs/demo
 	$(PY) tools/report.py work_dirs/demo
+
+data/miniature-coco: | $(ENV)/ready
+	$(PY) tools/make_miniature.py $@ --layout coco
+
+# The same for detection.
+demo-det: $(ENV)/ready data/miniature-coco
+	rm -rf work_dirs/demo-det
+	$(PY) tools/train.py $(MINIATURE_DETECTION_CONFIG) --work-dir work_dirs/demo-det
+	$(PY) tools/report.py work_dirs/demo-det
 
 test: $(ENV)/ready
 	$(PY) -m pytest -m "not install" --cov=mmvisattn --cov-report=term-missing:skip-covered

@@ -34,6 +34,13 @@ def miniature(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
+def miniature_coco(tmp_path_factory) -> Path:
+    """The same in COCO's layout."""
+    pytest.importorskip('mmdet')
+    return write_miniature(tmp_path_factory.mktemp('data') / 'coco', 'coco', num_training=6, num_validation=3)
+
+
+@pytest.fixture(scope='session')
 def run_tool_in():
     """Run a tool in a process of its own, in the given folder; returns the finished process with its output."""
 

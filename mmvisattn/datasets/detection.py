@@ -10,7 +10,9 @@ from . import miniature
 class MiniatureCocoDataset(CocoDataset):
     """The generated data set of ``tools/make_miniature.py --layout coco``: the shapes, without sky and ground."""
 
-    METAINFO = dict(classes=tuple(miniature.SHAPES), palette=miniature.PALETTE[-len(miniature.SHAPES):])
+    METAINFO = dict(
+        classes=tuple(miniature.SHAPES),
+        palette=[tuple(colour) for colour in miniature.PALETTE[-len(miniature.SHAPES):]])
 
 
 @DATASETS.register_module()

@@ -50,13 +50,14 @@ def check_data(cfg: Config, *names: str) -> None:
                 raise UsageError(f'{name}: the data at {path} is not there (working folder: {Path.cwd()}); put it there, or '
                                  'name its root: --cfg-options data_root=/path/to/it')
         if str(dataset.get('ann_file', '')).endswith('.json'):
-            _check_categories(name, dataset, root / dataset['ann_file'])
+            _check_categories(cfg, name, dataset, root / dataset['ann_file'])
 
 
-def _classes(dataset: dict) -> tuple[str, ...]:
+def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
     """The classes of a data set, from the config or from its type; none if neither says."""
     chosen = (dataset.get('metainfo') or {}).get('classes')
-    metainfo = getattr(DATASETS.get(dataset['type']), 'METAINFO', {})
+    with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+        metainfo = getattr(registry.get(dataset['type']), 'METAINFO', {})
     return tuple(chosen or metainfo.get('classes') or ())
 
 
@@ -70,9 +71,9 @@ def _categories(path: Path) -> list[str]:
         return [category['name'] for category in json.loads(content[found.end():end.end()])] if end else []
 
 
-def _check_categories(name: str, dataset: dict, path: Path) -> None:
+def _check_categories(cfg: Config, name: str, dataset: dict, path: Path) -> None:
     """A class that the file lacks would shift all labels after it; a category without a class would be left out."""
-    classes, categories = _classes(dataset), _categories(path)
+    classes, categories = _classes(cfg, dataset), _categories(path)
     lacking = [cls for cls in classes if cls not in categories]
     unlisted = [category for category in categories if category not in classes]
     chosen = (dataset.get('metainfo') or {}).get('classes')
@@ -97,7 +98,7 @@ def check_model(cfg: Config) -> None:
 
 def _check_num_classes(cfg: Config) -> None:
     for name, dataset in datasets(cfg):
-        classes = _classes(dataset)
+        classes = _classes(cfg, dataset)
         for part in dicts(cfg.model) if classes else ():
             number = part.get('num_classes')
             if number is not None and number != len(classes):

@@ -1,0 +1,84 @@
+"""Training and testing a detector, run as a user runs it."""
+import json
+import re
+
+import cv2
+import pytest
+from reduced import ROOT
+
+pytest.importorskip('mmdet')
+TRAIN, TEST, REPORT = (ROOT / 'tools' / name for name in ('train.py', 'test.py', 'report.py'))
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_atss_1xb8-20e_miniature-coco.py'
+
+
+def options(data_root, **settings):
+    """Two epochs of three batches, validated after each; so little training leaves scores near 0."""
+    settings = dict({
+        'data_root': data_root, 'train_dataloader.batch_size': 2, 'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False, 'val_dataloader.num_workers': 0,
+        'val_dataloader.persistent_workers': False, 'test_dataloader.num_workers': 0,
+        'test_dataloader.persistent_workers': False, 'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 1,
+        'default_hooks.checkpoint.interval': 1, 'default_hooks.logger.interval': 1,
+        'model.test_cfg.score_thr': 0.0}, **settings)
+    return ['--cfg-options', *(f'{key}={value}' for key, value in settings.items())]
+
+
+@pytest.fixture(scope='module')
+def trained(run_tool_in, miniature_coco, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('detector')
+    done = run_tool_in(folder, TRAIN, CONFIG, '--work-dir', 'run', *options(miniature_coco))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_training_evaluates_boxes(trained):
+    records = [json.loads(line) for path in trained.glob('run/*/vis_data/scalars.json')
+               for line in path.read_text().splitlines()]
+    assert sum('loss' in record for record in records) == 6 and sum('coco/bbox_mAP' in record for record in records) == 2
+
+
+def test_report_draws_boxes(trained, run_tool_in):
+    done = run_tool_in(trained, REPORT, 'run')
+    assert done.returncode == 0, done.stderr
+    assert re.search(r'box AP +\d\.\d+ on the validation set, at iteration [36]\b', done.stdout)
+    assert cv2.imread(str(trained / 'run/report.png')).shape[1] > 700
+
+
+def test_testing_tells_every_class_paints_and_writes(trained, run_tool_in, miniature_coco):
+    done = run_tool_in(trained, TEST, CONFIG, 'run/epoch_2.pth', '--classwise', '--show-dir', 'painted', '--out', 'boxes',
+                       *options(miniature_coco))
+    assert done.returncode == 0, done.stderr
+    assert 'gear' in done.stdout + done.stderr and 'hexagon' in done.stdout + done.stderr
+    assert len(list((trained / 'painted').rglob('*.png'))) == 3
+    boxes = json.loads((trained / 'boxes/predictions.bbox.json').read_text())
+    assert boxes and {'image_id', 'bbox', 'score', 'category_id'} <= set(boxes[0])
+
+
+def test_augmented_testing(trained, run_tool_in, miniature_coco):
+    done = run_tool_in(trained, TEST, CONFIG, 'run/epoch_2.pth', '--tta', *options(miniature_coco))
+    assert done.returncode == 0, done.stderr
+    assert 'coco/bbox_mAP' in done.stdout + done.stderr
+
+
+def failed_clearly(done, *words):
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    message = done.stderr.strip().splitlines()[-1]
+    assert message.startswith('error: ') and all(word in message for word in words), message
+
+
+@pytest.mark.parametrize('settings, words', [
+    ({'model.bbox_head.num_classes': 80}, ('ATSSHead', 'num_classes=80', '8 classes', 'gear')),
+    ({'model.neck.in_channels': '[32,64,128]'}, ('FPN', '[32, 64, 128]', '[32, 64, 96]')),
+    ({'train_dataloader.dataset.type': 'CocoDataset'}, ('train_dataloader', 'it lacks person', 'it has disc', 'metainfo')),
+], ids=str)
+def test_what_does_not_fit_is_told_in_one_line(run_tool, miniature_coco, settings, words):
+    failed_clearly(run_tool(TRAIN, CONFIG, *options(miniature_coco, **settings)), *words)
+
+
+def test_chosen_classes_may_be_a_part(miniature_coco):
+    from mmengine.config import Config
+
+    from mmvisattn.engine.checks import check_data
+    cfg = Config.fromfile(CONFIG)
+    cfg.train_dataloader.dataset.update(data_root=str(miniature_coco), metainfo=dict(classes=('star', 'disc')))
+    check_data(cfg, 'train_dataloader')
