@@ -16,7 +16,7 @@ pytest.importorskip('mmdet')
 NAME = re.compile(r'(?P<model>[a-z]+-[a-z-]+?)(?P<group>-g\d+)?_(?P<head>[a-z0-9-]+)'
                   r'_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_(?P<data>[a-z0-9]+)(-[a-z0-9]+)?$')
 HEADS = dict(RetinaNet='retinanet', MaskRCNN='mask-rcnn', CascadeRCNN='cascade-mask-rcnn', ATSS='atss',
-             SparseRCNN='sparse-rcnn', DINO='dino-4scale')
+             SparseRCNN='sparse-rcnn', DINO='dino-4scale', FCOS='fcos')
 # By family and detector: learning rate and weight decay.
 RECIPES = {('CrossFormer', None): (1e-4, 1e-4), ('TopFormer', None): (1e-4, 1e-4), ('SMT', None): (1e-4, 0.05),
            ('SMT', 'MaskRCNN'): (2e-4, 0.05), ('SMT', 'SparseRCNN'): (2.5e-5, 1e-4)}

@@ -198,7 +198,7 @@ def _coco_annotation(cls: int, mask: Array) -> dict:
 
 
 def _write_coco_split(folder: Path, split: str, drawn: Iterable[Scene]) -> None:
-    """Shapes of which fewer than 25 pixels are seen are left out."""
+    """Shapes of which fewer than 100 pixels are seen are left out: of such a fragment nobody could tell what it is."""
     name = dict(training='train2017', validation='val2017')[split]
     (folder / name).mkdir()
     (folder / 'annotations').mkdir(exist_ok=True)
@@ -210,7 +210,7 @@ def _write_coco_split(folder: Path, split: str, drawn: Iterable[Scene]) -> None:
         cv2.imwrite(str(folder / name / images[-1]['file_name']), scene.image)
         annotations += [dict(_coco_annotation(cls, mask), id=len(annotations) + number, image_id=i)
                         for number, (cls, mask) in enumerate(
-                            (instance for instance in scene.instances if instance[1].sum() >= 25), start=1)]
+                            (instance for instance in scene.instances if instance[1].sum() >= 100), start=1)]
     categories = [dict(id=i, name=shape) for i, shape in enumerate(SHAPES, start=1)]
     (folder / 'annotations' / f'instances_{name}.json').write_text(
         json.dumps(dict(images=images, annotations=annotations, categories=categories)))

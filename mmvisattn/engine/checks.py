@@ -108,7 +108,8 @@ def _check_num_classes(cfg: Config) -> None:
 
 def _out_channels(backbone: dict) -> list[int] | None:
     """Channels of the maps that a backbone of ours returns; None for any other."""
-    if not issubclass(MODELS.get(backbone['type']) or object, Backbone):
+    family = MODELS.get(backbone['type'])
+    if not (isinstance(family, type) and issubclass(family, Backbone)):
         return None
     built: Any = MODELS.build(dict(backbone, init_cfg=None))
     return [built.out_channels[i] for i in built.out_indices]

@@ -8,7 +8,7 @@ from reduced import ROOT
 
 pytest.importorskip('mmdet')
 TRAIN, TEST, REPORT = (ROOT / 'tools' / name for name in ('train.py', 'test.py', 'report.py'))
-CONFIG = ROOT / 'configs/topformer/topformer-tiny_atss_1xb8-20e_miniature-coco.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb16-40e_miniature-coco.py'
 
 
 def options(data_root, **settings):
@@ -67,7 +67,7 @@ def failed_clearly(done, *words):
 
 
 @pytest.mark.parametrize('settings, words', [
-    ({'model.bbox_head.num_classes': 80}, ('ATSSHead', 'num_classes=80', '8 classes', 'gear')),
+    ({'model.bbox_head.num_classes': 80}, ('FCOSHead', 'num_classes=80', '8 classes', 'gear')),
     ({'model.neck.in_channels': '[32,64,128]'}, ('FPN', '[32, 64, 128]', '[32, 64, 96]')),
     ({'train_dataloader.dataset.type': 'CocoDataset'}, ('train_dataloader', 'it lacks person', 'it has disc', 'metainfo')),
 ], ids=str)
