@@ -14,7 +14,7 @@ from .portions import in_bands, row_bands
 NORMS = ('with_bias', 'bias_free')
 
 
-class ChannelNorm(BaseModule):
+class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of each pixel, in float32; (B, C, H, W) to the same.
 
     Args:
@@ -23,21 +23,17 @@ class ChannelNorm(BaseModule):
             about the mean.
     """
 
-    eps = 1e-5
-
     def __init__(self, dims: int, kind: str = 'with_bias'):
-        super().__init__()
         if kind not in NORMS:
             raise ValueError(f"norm='{kind}' is not one of {NORMS}")
-        self.weight = nn.Parameter(torch.ones(dims))
-        self.bias = nn.Parameter(torch.zeros(dims)) if kind == 'with_bias' else None
+        super().__init__(dims, bias=kind == 'with_bias')
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             return channels_last(self.norm, x)
 
     def norm(self, x: Tensor) -> Tensor:
-        if self.bias is not None:
+        if isinstance(self.bias, nn.Parameter):
             return F.layer_norm(x, x.shape[-1:], self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
         centred = x.float() if x.dtype.itemsize < 4 else x
         centred = centred - centred.mean(-1, keepdim=True)
