@@ -1,12 +1,3 @@
-_base_ = [
-    '../_base_/models/dino-4scale.py', '../_base_/datasets/coco_detection_detr.py',
-    '../_base_/schedules/adamw_36e.py', '../_base_/detection_runtime.py'
-]
-model = dict(
-    backbone=dict(type='mmvisattn.SMT', arch='small', drop_path_rate=0.2, out_indices=(1, 2, 3)),
-    neck=dict(in_channels=[128, 256, 512]))
-optim_wrapper = dict(
-    optimizer=dict(weight_decay=0.05),
-    clip_grad=dict(max_norm=0.1, norm_type=2),
-    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)}))
+_base_ = './smt-small_dino-4scale_8xb2-12e_coco.py'
 param_scheduler = [dict(type='MultiStepLR', gamma=0.1, milestones=[30], by_epoch=True, begin=0, end=36)]
+train_cfg = dict(max_epochs=36)

@@ -4,7 +4,7 @@ from .conv_bn import ConvNormAct, fuse_conv_bn
 from .cross_scale_embedding import CrossScaleEmbedding
 from .grouping import Grouping
 from .layout import channels_last, fast_layout
-from .portions import in_bands, in_portions, in_rows, portion_slices
+from .portions import in_bands, in_portions, portion_slices
 from .position_bias import DynamicPositionBias
 from .restormer_block import GDFN, MDTA, ChannelNorm, RestormerBlock
 from .scale_aware_modulation import MultiHeadMixedConv, ScaleAwareAggregation, ScaleAwareModulation
@@ -13,6 +13,6 @@ from .semantics_extractor import SemanticsExtractor, pyramid_pooling
 __all__ = [
     'GDFN', 'MDTA', 'ChannelNorm', 'ConvNormAct', 'CrossScaleEmbedding', 'DynamicPositionBias', 'Grouping',
     'MultiHeadMixedConv', 'RestormerBlock', 'ScaleAwareAggregation', 'ScaleAwareModulation', 'SemanticsExtractor',
-    'channels_last', 'fast_layout', 'fuse_conv_bn', 'in_bands', 'in_portions', 'in_rows', 'portion_slices',
+    'channels_last', 'fast_layout', 'fuse_conv_bn', 'in_bands', 'in_portions', 'portion_slices',
     'pyramid_pooling', 'run',
 ]

@@ -39,20 +39,6 @@ def in_portions(function: Callable[..., Tensor], *tensors: Tensor, elements: int
     return torch.cat([function(*(x[part] for x in tensors)) for part in parts])
 
 
-def in_rows(function: Callable[..., Tensor], *maps: Tensor, elements: int) -> Tensor:
-    """``function(*maps)`` for a function of maps (B, C, H, W) that treats pixels independently, as ``in_portions``.
-
-    Args:
-        function: maps (B, C, H, W) to the same.
-        maps: its arguments; each portion of them is (N, C, 1, W).
-        elements: elements of the large intermediate tensors, a pixel.
-    """
-    batch, _, height, width = maps[0].shape
-    rows = (x.transpose(1, 2).flatten(0, 1).unsqueeze(2) for x in maps)
-    y = in_portions(function, *rows, elements=elements * width)
-    return y.squeeze(2).unflatten(0, (batch, height)).transpose(1, 2)
-
-
 @dataclass(frozen=True)
 class Band:
     """Rows of a map, and the rows around them that their computation reads.
@@ -89,10 +75,13 @@ def row_bands(x: Tensor, elements: int, halo: int) -> list[Band]:
     return [Band(part.start, part.stop, halo, height) for part in portion_slices(height, len(x) * elements, x)]
 
 
-def in_bands(function: Callable[[Tensor], Tensor], x: Tensor, elements: int, halo: int) -> Tensor:
-    """``function(x)`` for a function of a map that depends on a few rows around each, such as convolutions do.
+def in_bands(function: Callable[..., Tensor], *maps: Tensor, elements: int, halo: int) -> Tensor:
+    """``function(*maps)`` for a function of maps that depends on a few rows around each, such as convolutions do; with
+    ``halo=0`` on each row alone.
 
-    Args: as of ``row_bands``; ``function`` maps (B, C, H, W) to the same height.
+    Args: as of ``row_bands``; ``function`` takes maps (B, C, H, W) of one height and returns one of the same height.
     """
-    bands = row_bands(x, elements, halo)
-    return function(x) if len(bands) == 1 else torch.cat([band.crop(function(band.take(x))) for band in bands], dim=2)
+    bands = row_bands(maps[0], elements, halo)
+    if len(bands) == 1:
+        return function(*maps)
+    return torch.cat([band.crop(function(*(band.take(x) for x in maps))) for band in bands], dim=2)

@@ -9,7 +9,7 @@ from mmvisattn.registry import MODELS
 
 from .conv_bn import ConvNormAct
 from .layout import channels_last, fast_layout
-from .portions import in_rows
+from .portions import in_bands
 
 
 class MultiHeadMixedConv(BaseModule):
@@ -93,4 +93,5 @@ class ScaleAwareModulation(BaseModule):
         value, heads = self.value_and_heads(x)
         if self.training:  # the norm's statistics are those of the whole
             return self.modulate(value, *heads)
-        return in_rows(self.modulate, value, *heads, elements=2 * self.aggregation.mix.in_channels)
+        elements = 2 * self.aggregation.mix.in_channels * x.shape[-1]
+        return in_bands(self.modulate, value, *heads, elements=elements, halo=0)
