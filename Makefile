@@ -6,7 +6,7 @@ endif
 ENV := .venv$(if $(filter openmmlab,$(STACK)),-openmmlab)
 PY := $(ENV)/bin/python
 MINIATURE_CONFIG := configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py
-MINIATURE_DETECTION_CONFIG := configs/topformer/topformer-tiny_fcos_1xb16-40e_miniature-coco.py
+MINIATURE_DETECTION_CONFIG := configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py
 
 .PHONY: setup demo demo-det test test-install lint
 

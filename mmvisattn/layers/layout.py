@@ -1,5 +1,5 @@
 """Memory layout."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -12,6 +12,15 @@ def fast_layout(x: Tensor) -> Tensor:
     stays the user's choice (``model.to(memory_format=torch.channels_last)``).
     """
     return x.contiguous(memory_format=torch.channels_last) if x.is_cpu else x
+
+
+def standard_layout(maps: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """Maps (B, C, H, W) as they leave the package: a channel after the other in memory.
+
+    mmcv's RoI operators take a map's memory for that whatever its strides say, and silently pool a mixture of channels and
+    pixels from any other (https://github.com/open-mmlab/mmcv/blob/main/mmcv/ops/csrc/pytorch/cpu/roi_align.cpp).
+    """
+    return tuple(x.contiguous() for x in maps)
 
 
 def channels_last(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

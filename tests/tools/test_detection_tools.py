@@ -8,7 +8,7 @@ from reduced import ROOT
 
 pytest.importorskip('mmdet')
 TRAIN, TEST, REPORT = (ROOT / 'tools' / name for name in ('train.py', 'test.py', 'report.py'))
-CONFIG = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb16-40e_miniature-coco.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
 
 
 def options(data_root, **settings):

@@ -16,7 +16,7 @@ from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import CrossScaleEmbedding, DynamicPositionBias, Grouping, in_portions, run
+from mmvisattn.layers import CrossScaleEmbedding, DynamicPositionBias, Grouping, channels_last, in_portions, run, standard_layout
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings
@@ -297,5 +297,4 @@ class CrossFormer(Backbone):
         for stage in self.stages:
             x = stage(x).permute(0, 3, 1, 2)
             outputs.append(x)
-        return tuple(norm(outputs[i].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-                     for i, norm in zip(self.out_indices, self.out_norms))
+        return standard_layout(channels_last(norm, outputs[i]) for i, norm in zip(self.out_indices, self.out_norms))

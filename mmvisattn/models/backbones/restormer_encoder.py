@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import RestormerBlock, fast_layout, run
+from mmvisattn.layers import RestormerBlock, fast_layout, run, standard_layout
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings
@@ -104,4 +104,4 @@ class RestormerEncoder(Backbone):
             for block in level:
                 x = run(block, x, self.with_cp)
             outputs.append(x)
-        return tuple(outputs[i] for i in self.out_indices)
+        return standard_layout(outputs[i] for i in self.out_indices)

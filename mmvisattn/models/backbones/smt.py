@@ -13,7 +13,8 @@ from mmcv.cnn.bricks import DropPath, LayerScale
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, in_bands, run
+from mmvisattn.layers import (
+    ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, in_bands, run, standard_layout)
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings
@@ -220,4 +221,4 @@ class SMT(Backbone):
         for stage in self.stages:
             x = stage(x)
             outputs.append(x)
-        return tuple(outputs[i] for i in self.out_indices)
+        return standard_layout(outputs[i] for i in self.out_indices)

@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.model import BaseModule, ModuleList, Sequential
 from torch import Tensor, nn
 
-from mmvisattn.layers import ConvNormAct, SemanticsExtractor, fast_layout, pyramid_pooling, run
+from mmvisattn.layers import ConvNormAct, SemanticsExtractor, fast_layout, pyramid_pooling, run, standard_layout
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings
@@ -128,4 +128,4 @@ class TopFormer(Backbone):
                 x = run(block, x, self.with_cp)
             outputs.append(x)
         outputs.append(self.extractor(pyramid_pooling(outputs)))
-        return tuple(outputs[i] for i in self.out_indices)
+        return standard_layout(outputs[i] for i in self.out_indices)

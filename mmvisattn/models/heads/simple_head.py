@@ -7,6 +7,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from torch import Tensor
 
+from mmvisattn.layers import fast_layout
 from mmvisattn.registry import MODELS
 
 
@@ -33,7 +34,7 @@ class SimpleHead(BaseDecodeHead):
             self.in_channels[0], self.channels, 1, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
-        x, *others = self._transform_inputs(inputs)
+        x, *others = [fast_layout(x) for x in self._transform_inputs(inputs)]
         for other in others:
             x = x + resize(other, x.shape[-2:], mode='bilinear', align_corners=self.align_corners)
         return self.cls_seg(self.fuse(x))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor
 
-from mmvisattn.layers import RestormerBlock, run
+from mmvisattn.layers import RestormerBlock, run, standard_layout
 from mmvisattn.registry import MODELS
 
 
@@ -56,4 +56,4 @@ class MDTANeck(BaseModule):
             for block in level:
                 refined = run(block, refined, self.with_cp)
             outputs.append(refined)
-        return tuple(outputs)
+        return standard_layout(outputs)

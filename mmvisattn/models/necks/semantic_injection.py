@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import ConvNormAct, SemanticsExtractor, pyramid_pooling
+from mmvisattn.layers import ConvNormAct, SemanticsExtractor, fast_layout, pyramid_pooling, standard_layout
 from mmvisattn.registry import MODELS
 
 FUSIONS = ('gated_sum', 'gated_sum_relu', 'sum', 'product')
@@ -92,8 +92,8 @@ class SemanticInjection(BaseModule):
                 f'SemanticInjection got {len(inputs)} maps for {num_levels} levels: it takes one a level'
                 + (', and the semantics map last; a backbone without one needs semantics_extractor=dict(num_heads=…)'
                    if self.extractor is None else ' (it extracts the semantics itself)'))
-        levels = inputs[:num_levels]
+        levels = [fast_layout(x) for x in inputs[:num_levels]]
         semantics = inputs[-1] if self.extractor is None else self.extractor(pyramid_pooling(levels))
         slices = semantics.split(self.in_channels, dim=1)
-        return tuple(
+        return standard_layout(
             injection(levels[level], slices[level]) for level, injection in zip(self.injected_levels, self.injections))

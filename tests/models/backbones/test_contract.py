@@ -41,6 +41,7 @@ def test_shapes_at_any_size(case, size, training):
         (2, channels, *(math.ceil(case.first_side(side) * case.strides[0] / stride) for side in size))
         for channels, stride in zip(case.channels, case.strides)]
     assert all(x.isfinite().all() for x in outputs)
+    assert all(x.is_contiguous() for x in outputs)  # others' operators may not look at strides: standard_layout
 
 
 @every_backbone

@@ -1,0 +1,32 @@
+# The try-out: a small detector from scratch in a few minutes on two CPU cores.
+_base_ = [
+    '../_base_/models/fcos.py', '../_base_/datasets/miniature-coco.py', '../_base_/schedules/adamw_12e.py',
+    '../_base_/detection_runtime.py'
+]
+norm_cfg = dict(type='BN', requires_grad=True)
+model = dict(
+    backbone=dict(type='mmvisattn.TopFormer', arch='tiny', norm_cfg=norm_cfg),
+    neck=dict(
+        _delete_=True,
+        type='mmvisattn.SemanticInjection',
+        in_channels=[16, 32, 64, 96],
+        out_channels=128,
+        norm_cfg=norm_cfg),
+    # No convolutions before the predictions: behind an FPN and towers the backbone learns the classes several times slower.
+    bbox_head=dict(
+        num_classes=8,
+        in_channels=128,
+        feat_channels=128,
+        stacked_convs=0,
+        strides=[8, 16, 32],
+        regress_ranges=((-1, 48), (48, 96), (96, 1e8)),
+        center_sampling=True))
+optim_wrapper = dict(optimizer=dict(lr=4e-3, weight_decay=0.01))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=0, end=40, convert_to_iter_based=True),
+]
+train_cfg = dict(max_epochs=40, val_interval=10)
+default_hooks = dict(checkpoint=dict(interval=10), logger=dict(interval=10))
+# 1 process x 8 images.
+auto_scale_lr = dict(base_batch_size=8)
