@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from torch import nn
@@ -24,6 +25,8 @@ def run_tool(main: Callable[[], None]) -> None:
         main()
     except UsageError as error:
         sys.exit(f'error: {error}')
+    if torch.distributed.is_initialized():  # left running, its threads can abort the process while it exits
+        torch.distributed.destroy_process_group()
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:

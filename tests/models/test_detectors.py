@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 from cases import BACKBONES
+from mmcv.ops import RoIAlign
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.structures import InstanceData
 from reduced import ROOT
 
 mmdet = pytest.importorskip('mmdet')
+
 
 @pytest.fixture(autouse=True)
 def scope():
@@ -63,6 +65,20 @@ def test_every_backbone_and_neck_trains_a_detector(case, neck):
     losses.backward()
     assert losses.isfinite()
     assert next(p for p in model.backbone.parameters() if p.dim() > 1).grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('neck', ['none', 'injection', 'mdta'])
+@pytest.mark.parametrize('case', BACKBONES.values(), ids=BACKBONES)
+def test_regions_are_pooled_from_the_maps_themselves(case, neck):
+    """mmcv's RoIAlign reads another layout than the standard one as garbage; of a whole map, pixel by pixel, it is the map."""
+    backbone = MODELS.build(dict(type=f'mmvisattn.{case.type}', **case.tiny)).eval()
+    maps = backbone(torch.randn(1, 3, 64, 96))
+    if neck != 'none':
+        maps = MODELS.build(necks(case)[neck][0]).eval()(maps[:len(maps) if neck == 'injection' else 4])
+    for x in maps:
+        height, width = x.shape[-2:]
+        pooled = RoIAlign((height, width), sampling_ratio=1)(x, torch.tensor([[0.0, 0.0, 0.0, width, height]]))
+        torch.testing.assert_close(pooled, x)
 
 
 @pytest.mark.parametrize('sizes', [[(800, 1333)], [(1333, 800)], [(800, 1333), (1333, 800)], [(37, 500), (64, 64)]], ids=str)
