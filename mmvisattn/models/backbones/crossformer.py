@@ -16,7 +16,15 @@ from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import CrossScaleEmbedding, DynamicPositionBias, Grouping, channels_last, in_portions, run, standard_layout
+from mmvisattn.layers import (
+    CrossScaleEmbedding,
+    DynamicPositionBias,
+    Grouping,
+    channels_last,
+    in_portions,
+    run,
+    standard_layout,
+)
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings

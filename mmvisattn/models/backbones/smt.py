@@ -13,8 +13,7 @@ from mmcv.cnn.bricks import DropPath, LayerScale
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from mmvisattn.layers import (
-    ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, in_bands, run, standard_layout)
+from mmvisattn.layers import ConvNormAct, ScaleAwareModulation, channels_last, fast_layout, in_bands, run, standard_layout
 from mmvisattn.registry import MODELS
 
 from .base import Backbone, arch_settings
