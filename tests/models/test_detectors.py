@@ -70,7 +70,7 @@ def test_every_backbone_and_neck_trains_a_detector(case, neck):
 @pytest.mark.parametrize('neck', ['none', 'injection', 'mdta'])
 @pytest.mark.parametrize('case', BACKBONES.values(), ids=BACKBONES)
 def test_regions_are_pooled_from_the_maps_themselves(case, neck):
-    """mmcv's RoIAlign reads another layout than the standard one as garbage; of a whole map, pixel by pixel, it is the map."""
+    """mmcv's RoIAlign pools garbage from other layouts; of a whole map, pixel by pixel, it should be that map."""
     backbone = MODELS.build(dict(type=f'mmvisattn.{case.type}', **case.tiny)).eval()
     maps = backbone(torch.randn(1, 3, 64, 96))
     if neck != 'none':
