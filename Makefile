@@ -8,7 +8,7 @@ PY := $(ENV)/bin/python
 MINIATURE_CONFIG := configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py
 MINIATURE_DETECTION_CONFIG := configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py
 
-.PHONY: setup demo demo-det test test-install lint
+.PHONY: setup demo demo-det test test-slow test-install lint
 
 setup: $(ENV)/ready
 
@@ -34,7 +34,11 @@ demo-det: $(ENV)/ready data/miniature-coco
 	$(PY) tools/report.py work_dirs/demo-det
 
 test: $(ENV)/ready
-	$(PY) -m pytest -m "not install" --cov=mmvisattn --cov-report=term-missing:skip-covered
+	$(PY) -m pytest -m "not install and not slow" --cov=mmvisattn --cov-report=term-missing:skip-covered
+
+# Compiles every backbone to machine code.
+test-slow: $(ENV)/ready
+	$(PY) -m pytest -m slow
 
 # Set-up itself, from a copy of the tree, with both lines: builds mmcv where no wheel is kept.
 test-install: $(ENV)/ready

@@ -68,7 +68,7 @@ def failed_clearly(done, *words):
 
 @pytest.mark.parametrize('settings, words', [
     ({'model.bbox_head.num_classes': 80}, ('FCOSHead', 'num_classes=80', '8 classes', 'gear')),
-    ({'model.neck.in_channels': '[32,64,128]'}, ('FPN', '[32, 64, 128]', '[32, 64, 96]')),
+    ({'model.neck.in_channels': '[16,32,64,128]'}, ('SemanticInjection', '[16, 32, 64, 128]', '[16, 32, 64, 96]')),
     ({'train_dataloader.dataset.type': 'CocoDataset'}, ('train_dataloader', 'it lacks person', 'it has disc', 'metainfo')),
 ], ids=str)
 def test_what_does_not_fit_is_told_in_one_line(run_tool, miniature_coco, settings, words):

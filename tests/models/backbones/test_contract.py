@@ -157,9 +157,11 @@ def test_autocast(case, dtype):
 
 
 @every_backbone
-def test_compiles_as_one_graph(case):
+@pytest.mark.parametrize('backend', ['aot_eager', pytest.param('inductor', marks=pytest.mark.slow)])
+def test_compiles_as_one_graph(case, backend):
+    torch._dynamo.reset()
     model = randomised(case.build())
-    compiled = torch.compile(model, fullgraph=True)
+    compiled = torch.compile(model, fullgraph=True, backend=backend)
     for size in ((64, 64), (96, 160)):
         x = torch.randn(1, 3, *size)
         with torch.inference_mode():
