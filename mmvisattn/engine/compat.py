@@ -1,4 +1,5 @@
 """Workarounds for faults of mmengine's two lines, all in this file."""
+import gc
 import os
 from typing import Any
 
@@ -50,3 +51,14 @@ def join_processes_on_cpu(cfg: Config) -> None:
     cfg.setdefault('model_wrapper_cfg', dict(
         type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False)))
+
+
+def leave_processes() -> None:
+    """End the process group, which mmengine leaves to the end of the process.
+
+    There gloo's threads abort now and then what went well (https://pytorch.org/docs/stable/distributed.html#shutdown). They
+    run as long as anything refers to the group, and wrapped models refer to it in circles.
+    """
+    if torch.distributed.is_initialized():
+        gc.collect()
+        torch.distributed.destroy_process_group()

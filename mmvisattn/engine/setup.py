@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from torch import nn
@@ -15,7 +14,7 @@ from torch import nn
 from mmvisattn.weights import LoadReport, load_official, read_checkpoint
 
 from .checks import UsageError, datasets, dicts
-from .compat import join_processes_on_cpu, read_checkpoints_safely
+from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
 
 
 def run_tool(main: Callable[[], None]) -> None:
@@ -25,8 +24,7 @@ def run_tool(main: Callable[[], None]) -> None:
         main()
     except UsageError as error:
         sys.exit(f'error: {error}')
-    if torch.distributed.is_initialized():  # left running, its threads can abort the process while it exits
-        torch.distributed.destroy_process_group()
+    leave_processes()
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:
