@@ -4,7 +4,9 @@ import re
 
 import cv2
 import pytest
+import runs
 from reduced import ROOT
+from runs import failed_clearly, scalars
 
 pytest.importorskip('mmdet')
 TRAIN, TEST, REPORT = (ROOT / 'tools' / name for name in ('train.py', 'test.py', 'report.py'))
@@ -13,14 +15,7 @@ CONFIG = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.p
 
 def options(data_root, **settings):
     """Two epochs of three batches, validated after each; so little training leaves scores near 0."""
-    settings = dict({
-        'data_root': data_root, 'train_dataloader.batch_size': 2, 'train_dataloader.num_workers': 0,
-        'train_dataloader.persistent_workers': False, 'val_dataloader.num_workers': 0,
-        'val_dataloader.persistent_workers': False, 'test_dataloader.num_workers': 0,
-        'test_dataloader.persistent_workers': False, 'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 1,
-        'default_hooks.checkpoint.interval': 1, 'default_hooks.logger.interval': 1,
-        'model.test_cfg.score_thr': 0.0}, **settings)
-    return ['--cfg-options', *(f'{key}={value}' for key, value in settings.items())]
+    return runs.options(data_root, 1, **{'train_cfg.max_epochs': 2, 'model.test_cfg.score_thr': 0.0, **settings})
 
 
 @pytest.fixture(scope='module')
@@ -32,8 +27,7 @@ def trained(run_tool_in, miniature_coco, tmp_path_factory):
 
 
 def test_training_evaluates_boxes(trained):
-    records = [json.loads(line) for path in trained.glob('run/*/vis_data/scalars.json')
-               for line in path.read_text().splitlines()]
+    records = scalars(trained / 'run')
     assert sum('loss' in record for record in records) == 6 and sum('coco/bbox_mAP' in record for record in records) == 2
 
 
@@ -58,12 +52,6 @@ def test_augmented_testing(trained, run_tool_in, miniature_coco):
     done = run_tool_in(trained, TEST, CONFIG, 'run/epoch_2.pth', '--tta', *options(miniature_coco))
     assert done.returncode == 0, done.stderr
     assert 'coco/bbox_mAP' in done.stdout + done.stderr
-
-
-def failed_clearly(done, *words):
-    assert done.returncode == 1 and 'Traceback' not in done.stderr
-    message = done.stderr.strip().splitlines()[-1]
-    assert message.startswith('error: ') and all(word in message for word in words), message
 
 
 @pytest.mark.parametrize('settings, words', [

@@ -1,11 +1,11 @@
 """Training a restorer and restoring files with it, run as a user runs them."""
-import json
 import re
 
 import cv2
 import numpy as np
 import pytest
 from reduced import ROOT
+from runs import scalars
 
 TRAIN, RESTORE, REPORT = (ROOT / 'tools' / name for name in ('train.py', 'restore.py', 'report.py'))
 CONFIG = ROOT / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py'
@@ -36,18 +36,13 @@ def trained(run_tool_in, tmp_path_factory):
     return folder
 
 
-def logged(folder):
-    return [json.loads(line) for path in sorted(folder.glob('run/*/vis_data/scalars.json'))
-            for line in path.read_text().splitlines()]
-
-
 def test_training_evaluates_and_resumes(trained, run_tool_in):
-    scores = [record['PSNR'] for record in logged(trained) if 'PSNR' in record]
+    scores = [record['PSNR'] for record in scalars(trained / 'run') if 'PSNR' in record]
     assert len(scores) == 2 and all(10 < score < 50 for score in scores)
     done = run_tool_in(trained, TRAIN, 'small.py', '--work-dir', 'run', '--resume', trained / 'run/iter_2.pth',
                        '--cfg-options', 'data_root=clean')
     assert done.returncode == 0, done.stderr
-    assert [record['step'] for record in logged(trained) if 'loss' in record][4:] == [3, 4]
+    assert [record['step'] for record in scalars(trained / 'run') if 'loss' in record][4:] == [3, 4]
 
 
 def test_report_shows_noisy_restored_and_clean(trained, run_tool_in):

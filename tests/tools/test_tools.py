@@ -1,13 +1,14 @@
 """The tools, run as a user runs them: real processes, mmseg's Runner and metrics, gloo between processes."""
-import json
 import os
 import re
 
 import cv2
 import numpy as np
 import pytest
+import runs
 import torch
 from reduced import ROOT
+from runs import failed_clearly, scalars
 
 pytest.importorskip('mmseg')
 TOOLS = ROOT / 'tools'
@@ -15,45 +16,23 @@ CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniatu
 
 
 def options(data_root, **settings):
-    """Four iterations of two images, validated and saved every second."""
-    settings = dict({
-        'data_root': data_root, 'train_dataloader.batch_size': 2, 'train_dataloader.num_workers': 0,
-        'train_dataloader.persistent_workers': False, 'val_dataloader.num_workers': 0,
-        'val_dataloader.persistent_workers': False, 'test_dataloader.num_workers': 0,
-        'test_dataloader.persistent_workers': False, 'train_cfg.max_iters': 4, 'train_cfg.val_interval': 2,
-        'default_hooks.checkpoint.interval': 2, 'default_hooks.logger.interval': 1}, **settings)
-    return ['--cfg-options', *(f'{key}={value}' for key, value in settings.items())]
+    """Four iterations, validated and saved every second."""
+    return runs.options(data_root, 2, **{'train_cfg.max_iters': 4, **settings})
 
 
 @pytest.fixture(scope='module')
-def trained(miniature, tmp_path_factory):
+def trained(run_tool_in, miniature, tmp_path_factory):
     """A work folder of four iterations."""
-    import subprocess
-    import sys
     work_dir = tmp_path_factory.mktemp('run')
-    done = subprocess.run(
-        [sys.executable, TOOLS / 'train.py', CONFIG, '--work-dir', work_dir, *options(miniature)],
-        capture_output=True, text=True, env=dict(os.environ, PYTHONPATH=str(ROOT)), check=False)
+    done = run_tool_in(work_dir, TOOLS / 'train.py', CONFIG, '--work-dir', work_dir, *options(miniature))
     assert done.returncode == 0, done.stderr
     return work_dir
-
-
-def scalars(work_dir):
-    return [json.loads(line) for path in sorted(work_dir.glob('*/vis_data/scalars.json'))
-            for line in path.read_text().splitlines()]
 
 
 def metrics_of(done):
     """The metrics in the last line of a test's log."""
     line = [line for line in (done.stdout + done.stderr).splitlines() if 'Iter(test)' in line][-1]
     return {name: float(value) for name, value in re.findall(r'(\w+): ([\d.]+)', line)}
-
-
-def failed_clearly(done, *words):
-    assert done.returncode == 1
-    assert 'Traceback' not in done.stderr
-    message = done.stderr.strip().splitlines()[-1]
-    assert message.startswith('error: ') and all(word in message for word in words), message
 
 
 def test_training_validates_and_saves(trained):
