@@ -1,2 +1,2 @@
-_base_ = './crossformer-pp-base_retinanet_8xb2-12e_coco.py'
-model = dict(backbone=dict(group_size=7, interval=(8, 4, 2, 1)))
+_base_ = './crossformer-small_retinanet_8xb2-12e_coco.py'
+model = dict(backbone=dict(arch='pp-base', drop_path_rate=0.3, group_size=7, interval=(8, 4, 2, 1), lda_scope='map'))

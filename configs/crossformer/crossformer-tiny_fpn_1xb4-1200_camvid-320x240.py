@@ -1,10 +1,10 @@
 _base_ = [
-    '../_base_/models/crossformer-small_fpn.py', '../_base_/datasets/camvid_320x240.py',
+    '../_base_/models/semantic-fpn.py', '../_base_/datasets/camvid_320x240.py',
     '../_base_/schedules/from_scratch_2500.py', '../_base_/default_runtime.py'
 ]
 model = dict(
     data_preprocessor=dict(size=(240, 320)),
-    backbone=dict(arch='tiny', drop_path_rate=0.0),
+    backbone=dict(type='mmvisattn.CrossFormer', arch='tiny', drop_path_rate=0.0),
     neck=dict(in_channels=[64, 128, 256, 512], out_channels=64),
     decode_head=dict(in_channels=[64, 64, 64, 64], channels=64, num_classes=11))
 train_dataloader = dict(batch_size=4)

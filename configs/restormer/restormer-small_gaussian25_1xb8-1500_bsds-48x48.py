@@ -4,8 +4,7 @@ _base_ = [
     '../_base_/restoration_runtime.py'
 ]
 model = dict(
-    backbone=dict(embed_dims=24, depths=(2, 2, 2, 3), num_refinement_blocks=2, norm='bias_free'),
-    mixup_beta=None)
+    backbone=dict(embed_dims=24, depths=(2, 2, 2, 3), num_refinement_blocks=2, norm='bias_free'))
 data_root = 'data/bsds'
 train_dataloader = dict(
     num_workers=1,

@@ -1,2 +1,3 @@
+# Stochastic depth as for S, as released.
 _base_ = './smt-small_sparse-rcnn_8xb2-36e_coco.py'
-model = dict(backbone=dict(arch='base', drop_path_rate=0.3))
+model = dict(backbone=dict(arch='base'))

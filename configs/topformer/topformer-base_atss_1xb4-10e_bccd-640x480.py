@@ -10,7 +10,7 @@ model = dict(
     bbox_head=dict(
         num_classes=3, in_channels=96, feat_channels=96, stacked_convs=2,
         anchor_generator=dict(strides=[8, 16, 32, 64]), norm_cfg=norm_cfg))
-optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.01))
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.01), paramwise_cfg=dict(norm_decay_mult=0.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=0, end=10, convert_to_iter_based=True),

@@ -30,7 +30,7 @@ model = dict(
         score_thr=0.05,
         nms=dict(type='nms', iou_threshold=0.5),
         max_per_img=100))
-optim_wrapper = dict(optimizer=dict(lr=8e-3, weight_decay=0.01))
+optim_wrapper = dict(optimizer=dict(lr=8e-3, weight_decay=0.01), paramwise_cfg=dict(norm_decay_mult=0.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=0, end=40, convert_to_iter_based=True),

@@ -1,8 +1,12 @@
 _base_ = [
-    '../_base_/models/topformer-tiny_simple-head.py', '../_base_/datasets/miniature_128x128.py',
+    '../_base_/models/simple-head.py', '../_base_/datasets/miniature_128x128.py',
     '../_base_/schedules/from_scratch_2500.py', '../_base_/default_runtime.py'
 ]
-model = dict(data_preprocessor=dict(size=(128, 128)), decode_head=dict(num_classes=10))
+model = dict(
+    data_preprocessor=dict(size=(128, 128)),
+    backbone=dict(arch='tiny'),
+    neck=dict(in_channels=[16, 32, 64, 96], out_channels=128),
+    decode_head=dict(in_channels=[128, 128, 128], channels=128, depthwise=True, num_classes=10))
 optim_wrapper = dict(optimizer=dict(lr=4e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),

@@ -1,4 +1,9 @@
 _base_ = [
-    '../_base_/models/topformer-tiny_simple-head.py', '../_base_/datasets/ade20k_512x512.py',
+    '../_base_/models/simple-head.py', '../_base_/datasets/ade20k_512x512.py',
     '../_base_/schedules/topformer_160k.py', '../_base_/default_runtime.py'
 ]
+model = dict(
+    backbone=dict(arch='tiny'),
+    neck=dict(in_channels=[16, 32, 64, 96], out_channels=128),
+    decode_head=dict(in_channels=[128, 128, 128], channels=128, depthwise=True))
+optim_wrapper = dict(optimizer=dict(lr=3e-4))

@@ -1,12 +1,12 @@
 """Workarounds for faults of mmengine's two lines, all in this file."""
 import gc
 import os
-from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+
+from mmvisattn.weights.reading import NUMPY_TYPES
 
 
 def _history_buffer_method(owner: type, name: str):
@@ -25,19 +25,8 @@ def read_checkpoints_safely() -> None:
     names the few types that training checkpoints hold besides tensors.
     """
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
-    reconstruct: Any = np.ndarray.__reduce__(np.empty(0))[0]
-    scalar: Any = np.float64(0).__reduce__()[0]
-    torch.serialization.add_safe_globals([
-        HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        np.dtypes.Float64DType,
-        np.dtypes.Float32DType,
-        np.dtypes.Int64DType,
-        (reconstruct, 'numpy._core.multiarray._reconstruct'),
-        (scalar, 'numpy._core.multiarray.scalar'),
-        (_history_buffer_method, 'builtins.getattr'),
-    ])
+    torch.serialization.add_safe_globals(
+        [HistoryBuffer, *NUMPY_TYPES, (_history_buffer_method, 'builtins.getattr')])
 
 
 def join_processes_on_cpu(cfg: Config) -> None:

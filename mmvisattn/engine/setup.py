@@ -11,7 +11,7 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from torch import nn
 
-from mmvisattn.weights import LoadReport, load_official, read_checkpoint
+from mmvisattn.weights import LoadReport, is_official, load_official, read_weights
 
 from .checks import UsageError, datasets, dicts
 from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
@@ -116,11 +116,11 @@ def load_weights(model: nn.Module, path: str | Path) -> LoadReport:
     """
     while isinstance(getattr(model, 'module', None), nn.Module):  # wrapped for several processes, or for augmentation
         model = cast(nn.Module, model.module)
-    expected = model.state_dict()
     try:
-        state = read_checkpoint(path)
-        if not set(state) & set(expected):
+        state, note = read_weights(path)
+        if is_official(model, state):
             report = load_official(model, state)
+            report.weights = note
             if report.absent:
                 raise UsageError(f'the checkpoint {path} holds no {" and no ".join(report.absent)}: it is for training '
                                  "(init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…) of the backbone)")
@@ -129,4 +129,4 @@ def load_weights(model: nn.Module, path: str | Path) -> LoadReport:
     except (TypeError, ValueError, FileNotFoundError, RuntimeError) as error:
         reason = ' '.join(str(error).split())
         raise UsageError(f'the checkpoint {path} does not fit the config: {reason}') from error
-    return LoadReport(loaded=sorted(state))
+    return LoadReport(loaded=sorted(state), weights=note)

@@ -14,7 +14,7 @@ class ConvNormAct(ConvModule):
     mmcv's own option for it replaces the convolution's ``forward`` during each call, which ``torch.compile`` cannot trace.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, norm_cfg: dict, act: str | None = None,
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, norm_cfg: dict | None, act: str | None = None,
                  **kwargs):
         with warnings.catch_warnings():
             # SMT's published weights have a bias before a norm.

@@ -1,54 +1,50 @@
 """Cutting a map into groups of tokens for short and long distance attention (CrossFormer, ICLR 2022,
 https://arxiv.org/abs/2108.00154).
 
-One pattern serves both: the map is cut into squares of side ``group size x interval``, and within a square the tokens
-whose row and column agree modulo the interval form a group. Short distance attention (SDA) is the interval 1, long
-distance attention (LDA) any other.
+Short distance attention (SDA) groups neighbours. Long distance attention (LDA) groups tokens whose row and column agree
+modulo an interval: over the whole map in the paper, within squares in the authors' later code. The groups of a map of 6 x 6
+tokens, for groups of 3 x 3 in SDA, and in LDA for the interval 3 over the whole map, and for the interval 2 in squares::
 
-The released code pads the map with zeros to whole squares and masks the padding. Here nothing is padded: the groups at the
-bottom and right simply have fewer tokens. That gives the same result, because padding is no key and its outputs are cut
-away, without the work.
+    SDA            LDA, map       LDA, squares
+    a a a b b b    a b c a b c    a b a b a b
+    a a a b b b    d e f d e f    c d c d c d
+    a a a b b b    g h i g h i    a b a b a b
+    c c c d d d    a b c a b c    c d c d c d
+    c c c d d d    d e f d e f    a b a b a b
+    c c c d d d    g h i g h i    c d c d c d
+
+The released code pads the map with zeros to whole groups and masks the padding. Here nothing is padded: the groups at the
+bottom and right have fewer tokens. That gives the same result without the work, because padded tokens are never keys and
+their outputs are cut away.
 """
 import operator
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Strip:
-    """Tokens along one axis that fall into groups of one size: at ``start + (square * size + token) * interval + offset``
-    for ``num_squares`` squares, ``size`` tokens a group and ``num_offsets`` groups a square."""
-    start: int
-    num_squares: int
-    size: int
-    num_offsets: int
-    interval: int
+def axis_groups(length: int, size: int, interval: int) -> list[range]:
+    """The groups along one axis of a map.
 
-    def positions(self, device: torch.device) -> Tensor:
-        """(num_squares, size, num_offsets) positions on the axis."""
-        tokens = torch.arange(self.num_squares * self.size, device=device) * self.interval + self.start
-        offsets = torch.arange(self.num_offsets, device=device)
-        return (tokens[:, None] + offsets).unflatten(0, (self.num_squares, self.size))
+    The axis is cut into stretches of ``size * interval`` tokens; the tokens of a stretch that agree modulo ``interval`` form
+    a group. For (7, 2, 2) the groups are 0 2, 1 3, 4 6 and 5. The groups have at most three different lengths.
+    """
+    side = size * interval
+    return [range(start + offset, min(start + side, length), interval)
+            for start in range(0, length, side) for offset in range(min(interval, length - start))]
 
 
-def strips(length: int, size: int, interval: int) -> Iterator[Strip]:
-    """The strips of an axis: whole squares, then the rest, in which the first groups may have one token more."""
-    whole, rest = divmod(length, size * interval)
-    tokens, longer = divmod(rest, interval)
-    start = length - rest
-    if whole:
-        yield Strip(0, whole, size, interval, interval)
-    if longer:
-        yield Strip(start, 1, tokens + 1, longer, interval)
-    if tokens:
-        yield Strip(start + longer, 1, tokens, interval - longer, interval)
+def _by_length(groups: list[range], device: torch.device) -> list[Tensor]:
+    """The groups of each length, as one tensor (groups, length) of positions each."""
+    found: dict[int, list[list[int]]] = defaultdict(list)
+    for group in groups:
+        found[len(group)].append(list(group))
+    return [torch.tensor(same, device=device) for same in found.values()]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Region:
     """All groups of ``rows`` x ``cols`` tokens of a map.
 
@@ -61,7 +57,7 @@ class Region:
     index: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grouping:
     """How a map is cut into groups.
 
@@ -73,22 +69,16 @@ class Grouping:
     inverse: Tensor
 
     @classmethod
-    def of(cls, height: int, width: int, group_size: int, interval: int, device: torch.device) -> 'Grouping':
-        """The groups of a map of ``height`` x ``width`` tokens: a single one if its shorter side is at most ``group_size``.
-
-        (The released code then pads the shorter side to the longer one, which changes nothing, see above.)
-        """
+    def of(cls, height: int, width: int, rows: int, cols: int, interval: int, device: torch.device) -> 'Grouping':
+        """The groups of a map of ``height`` x ``width`` tokens: at most ``rows`` x ``cols`` tokens each, ``interval`` apart."""
         # How a map is cut depends on its size in too many ways for one graph: torch.compile makes one a size.
-        height, width, interval = map(operator.index, (height, width, interval))
-        if min(height, width) <= group_size:
-            vertical, horizontal = [Strip(0, 1, height, 1, 1)], [Strip(0, 1, width, 1, 1)]
-        else:
-            vertical, horizontal = list(strips(height, group_size, interval)), list(strips(width, group_size, interval))
+        height, width = operator.index(height), operator.index(width)
+        horizontal = _by_length(axis_groups(width, cols, interval), device)
         regions = []
-        for rows in vertical:
-            for cols in horizontal:
-                index = (rows.positions(device) * width)[:, :, :, None, None, None] + cols.positions(device)
-                regions.append(Region(rows.size, cols.size, rearrange(index, 'y g i x h j -> (y x i j g h)')))
+        for down in _by_length(axis_groups(height, rows, interval), device):
+            for across in horizontal:
+                index = down[:, None, :, None] * width + across[:, None, :]
+                regions.append(Region(down.shape[1], across.shape[1], index.flatten()))
         order = torch.cat([region.index for region in regions])
         inverse = torch.empty_like(order).scatter_(0, order, torch.arange(height * width, device=device))
         return cls(tuple(regions), inverse)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mmvisattn.layers import Grouping
+from mmvisattn.layers import Grouping, bias_between_tokens
 from mmvisattn.models.backbones import CrossFormer
 from mmvisattn.models.backbones.crossformer import CrossFormerBlock
 
@@ -31,23 +31,19 @@ class Attended:
 def attended_by(block: CrossFormerBlock, x: Tensor, token: tuple[int, int]) -> Attended:
     """What ``token`` of a block's input (1, H, W, C) attends to."""
     height, width = x.shape[1:3]
-    grouping = Grouping.of(height, width, block.group_size, block.interval_for(height, width), x.device)
+    grouping = Grouping.of(height, width, *block.kind(height, width), x.device)
     position = token[0] * width + token[1]
     region = next(r for r in grouping.regions if (r.index == position).any())
     groups = region.index.view(-1, region.rows * region.cols)
-    members = groups[(groups == position).any(1)][0]
-    attn = block.attn
-    q, k, _ = attn.qkv(block.norm1(x)).flatten(0, 2)[members].unflatten(1, (3, attn.num_heads, -1)).permute(1, 2, 0, 3)
-    bias, = attn.position_bias.compute([(region.rows, region.cols)])
-    query = int((members == position).nonzero())
-    heads = (q[:, query:query + 1] @ k.mT / q.shape[-1]**0.5 + bias[:, query:query + 1]).softmax(-1)
+    members = groups[(groups == position).any(1)]
+    query = int((members == position).nonzero()[0, 1])
+    q, k, _ = block.attn.heads(block.norm1(x).flatten(1, 2)[:, members[0]])
+    table, = block.attn.position_bias([(region.rows, region.cols)])
+    bias = bias_between_tokens(table, 0, region.rows)[:, query:query + 1]
+    heads = (q[0, :, query:query + 1] @ k[0].mT / q.shape[-1]**0.5 + bias).softmax(-1)
     weights = torch.full((height * width,), torch.nan)
-    weights[members] = heads[:, 0].mean(0).float()
-    # Offsets seen from the last token to the first, and so on: every offset occurs in some row of the table.
-    by_offset = torch.zeros(2 * region.rows - 1, 2 * region.cols - 1)
-    row, col = torch.arange(len(members)) // region.cols, torch.arange(len(members)) % region.cols
-    by_offset[row[:, None] - row + region.rows - 1, col[:, None] - col + region.cols - 1] = bias.mean(0).float()
-    return Attended(weights.view(height, width), by_offset, token)
+    weights[members[0]] = heads[:, 0].mean(0).float()
+    return Attended(weights.view(height, width), table.mean(0).float(), token)
 
 
 def last_attended(blocks: Sequence[CrossFormerBlock], inputs: dict[nn.Module, Tensor],

@@ -12,11 +12,14 @@ class OfficialPretrained:
     """``init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…)``: strict, and reported in the log.
 
     Args:
-        checkpoint: a path or URL of a file as the authors publish it.
+        checkpoint: a path or URL of a file as the authors publish it: a classifier, or a whole segmentor or detector, of
+            which the backbone is taken.
+        weights: 'ema' or 'raw', see ``read_checkpoint``.
     """
 
-    def __init__(self, checkpoint: str):
+    def __init__(self, checkpoint: str, weights: str = 'ema'):
         self.checkpoint = checkpoint
+        self.weights = weights
 
     def __call__(self, module: nn.Module) -> None:
-        print_log(f'{self.checkpoint}: {load_official(module, self.checkpoint)}', logger='current')
+        print_log(f'{self.checkpoint}: {load_official(module, self.checkpoint, self.weights)}', logger='current')

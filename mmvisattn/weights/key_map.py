@@ -1,9 +1,7 @@
 """How a family's official names become ours."""
 import re
+from collections.abc import Container
 from dataclasses import dataclass
-
-# The parts of a segmentor besides its backbone; ImageNet checkpoints, being of a classifier, never contain them.
-OTHER_PARTS = ('neck', 'decode_head', 'auxiliary_head')
 
 
 @dataclass(frozen=True)
@@ -11,27 +9,25 @@ class KeyMap:
     """The names of one family of official checkpoints.
 
     Attributes:
-        rules: (pattern, replacement) of regular expressions, all applied in order to the start of an official name, the
-            prefixes ``module.`` and ``backbone.`` already gone. Results name parts of a segmentor: ``backbone.…``,
-            ``neck.…``, ``decode_head.…``. Results that end in ``[0]``, ``[1]``, … are the parts of one tensor along its
-            first dimension.
-        dropped: patterns of official names that have no place in a dense-prediction model: the ImageNet classifier, and
+        rules: (pattern, replacement) of regular expressions, all applied in order to the start of an official name, which
+            begins with the part of the model that it belongs to: ``backbone.…``, ``decode_head.…``. So do the results; where
+            the authors' backbone holds what is a neck here, they begin with ``neck.…``. Results that end in ``[0]``,
+            ``[1]``, … are the parts of one tensor along its first dimension.
+        alternatives: (pattern, replacement) applied to a result that the model does not have, taken if the model has what
+            they give.
+        dropped: patterns of official names of the backbone, without ``backbone.``, that have no place in a dense-prediction model: the ImageNet classifier, and
             buffers that are computed instead.
     """
     rules: tuple[tuple[str, str], ...] = ()
+    alternatives: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
 
     def drops(self, name: str) -> bool:
         return any(re.match(pattern, name) for pattern in self.dropped)
 
-    def translate(self, name: str) -> str:
-        if name.split('.', maxsplit=1)[0] not in OTHER_PARTS:
-            name = 'backbone.' + name
+    def translate(self, name: str, expected: Container[str]) -> str:
+        """Our name for an official one; ``expected`` are the names that the model has."""
         for pattern, replacement in self.rules:
             name = re.sub('^' + pattern, replacement, name)
-        return name
-
-
-def normalise(name: str) -> str:
-    """An official name without the wrappers' prefixes."""
-    return name.removeprefix('module.').removeprefix('backbone.')
+        others = (re.sub('^' + pattern, replacement, name) for pattern, replacement in self.alternatives)
+        return name if name in expected else next((other for other in others if other in expected), name)

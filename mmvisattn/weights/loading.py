@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from . import crossformer, restormer, smt, topformer
-from .key_map import OTHER_PARTS, KeyMap, normalise
-from .reading import read_checkpoint
+from .key_map import KeyMap
+from .reading import read_weights
 
 KEY_MAPS = {
     'CrossFormer': crossformer.KEYS, 'Restormer': restormer.KEYS, 'RestormerEncoder': restormer.ENCODER_KEYS,
     'SMT': smt.KEYS, 'TopFormer': topformer.KEYS}
 
+BACKBONE = 'backbone.'
 
 
 @dataclass
@@ -25,21 +26,32 @@ class LoadReport:
     Attributes:
         loaded: our names of the tensors that were set.
         dropped: official names left out on purpose (the ImageNet classifier, buffers that are computed instead).
+        unused: parts of a whole segmentor or detector that are left out because only a backbone is to be filled.
         absent: parts of the model of which the checkpoint holds nothing, because it is an ImageNet checkpoint; they keep
             the values they had.
+        weights: which weights were taken, where the file holds averaged ones too.
     """
     loaded: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    weights: str = ''
 
     def __str__(self) -> str:
-        lines = [f'loaded {len(self.loaded)} tensors']
+        lines = [f'loaded {len(self.loaded)} tensors' + (f' ({self.weights})' if self.weights else '')]
         if self.dropped:
             lines.append(f'dropped {len(self.dropped)} that only the classifier or the released code uses: '
                          + ', '.join(self.dropped))
+        if self.unused:
+            lines.append(f'left out, for this is a backbone alone: {", ".join(self.unused)}')
         if self.absent:
             lines.append(f'not in this checkpoint, and left as they were: {", ".join(self.absent)}')
         return '; '.join(lines)
+
+
+def part_of(name: str) -> str:
+    """The part of a model that a tensor belongs to: 'backbone', 'neck', 'decode_head' …"""
+    return name.split('.', maxsplit=1)[0]
 
 
 def key_map_of(backbone: nn.Module) -> KeyMap:
@@ -55,11 +67,21 @@ def key_map_of(backbone: nn.Module) -> KeyMap:
 
 
 def _expected(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors to fill, named as parts of a segmentor."""
-    if not hasattr(module, 'backbone'):
-        return {f'backbone.{name}': tensor for name, tensor in module.state_dict().items()}
-    return {name: tensor for name, tensor in module.state_dict().items()
-            if name.split('.')[0] in ('backbone', *OTHER_PARTS)}
+    """The tensors to fill, named as parts of a whole model."""
+    prefix = '' if hasattr(module, 'backbone') else BACKBONE
+    return {prefix + name: tensor for name, tensor in module.state_dict().items()}
+
+
+def _with_parts(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, str]:
+    """For each name of a file the official name with the part that it belongs to.
+
+    Files of whole models name the backbone, ImageNet checkpoints do not.
+    """
+    names = {name: name.removeprefix('module.') for name in state}
+    if any(name.startswith(BACKBONE) for name in names.values()):
+        return names
+    parts = {part_of(name) for name in expected}
+    return {name: short if part_of(short) in parts else BACKBONE + short for name, short in names.items()}
 
 
 def _joined(found: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -79,38 +101,59 @@ def _listed(title: str, names: list[str]) -> str:
     return f'{title} ({len(names)}): {", ".join(sorted(names))}' if names else ''
 
 
-def load_official(module: nn.Module, source: str | Path | Mapping) -> LoadReport:
+def is_official(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors of a file are named as the authors name them, rather than as in this package.
+
+    Heads and necks have the same names in both, so what counts is which way more of the model is found.
+    """
+    try:
+        keys = key_map_of(getattr(module, 'backbone', module))
+    except TypeError:
+        return False
+    expected = _expected(module)
+    translated = {keys.translate(name, expected).split('[')[0] for name in _with_parts(state, expected).values()}
+    return len(translated & set(expected)) > len(set(state) & set(expected))
+
+
+def load_official(module: nn.Module, source: str | Path | Mapping, weights: str = 'ema') -> LoadReport:
     """Fill a model with weights as the papers' authors publish them, all of them or none.
 
     Args:
-        module: a backbone of this package, or anything with one as ``.backbone`` and optionally ``.neck``,
-            ``.decode_head`` and ``.auxiliary_head``, such as a segmentor.
-        source: a path, URL or dict, see ``read_checkpoint``.
+        module: a backbone of this package, or anything with one as ``.backbone``, such as a segmentor or detector. Its
+            other parts have the names of mmseg and mmdet in the authors' files, too.
+        source: a path, URL or dict, see ``read_checkpoint``. A backbone is also filled from a whole segmentor's or
+            detector's checkpoint.
+        weights: 'ema' or 'raw', see ``read_checkpoint``.
 
     Returns:
-        What was loaded, dropped and absent.
+        What was loaded, dropped, unused and absent.
 
     Raises:
         TypeError: if the backbone's family has no official weights.
-        ValueError: if any tensor is missing, left over or of another shape. Nothing is loaded then. Only a classifier
-            and, in an ImageNet checkpoint, a whole neck or head may be lacking on either side.
+        ValueError: if any tensor is missing, left over or of another shape. Nothing is loaded then. Only an ImageNet
+            classifier may be left over, and only in an ImageNet checkpoint may all parts but the backbone be missing.
     """
     keys = key_map_of(getattr(module, 'backbone', module))
+    is_whole = hasattr(module, 'backbone')
     expected, found = _expected(module), {}
-    report, clashes = LoadReport(), []
-    for official, tensor in read_checkpoint(source).items():
-        name = normalise(official)
-        if keys.drops(name):
-            report.dropped.append(official)
+    state, note = read_weights(source, weights)
+    report, clashes = LoadReport(weights=note), []
+    for given, official in _with_parts(state, expected).items():
+        if official.startswith(BACKBONE) and keys.drops(official.removeprefix(BACKBONE)):
+            report.dropped.append(given)
             continue
-        ours = keys.translate(name)
+        ours = keys.translate(official, expected)
         if ours in found:
-            clashes.append(official)
-        found[ours] = tensor
+            clashes.append(given)
+        found[ours] = state[given]
     found = _joined(found)
-    present = {name.split('.')[0] for name in found}
-    report.absent = sorted({name.split('.')[0] for name in expected} - present - {'backbone'})
-    needed = {name for name in expected if name.split('.')[0] not in report.absent}
+    parts = {part_of(name) for name in found} - {'backbone'}
+    if not is_whole:
+        report.unused = sorted(parts)
+        found = {name: tensor for name, tensor in found.items() if name.startswith(BACKBONE)}
+    elif not parts:
+        report.absent = sorted({part_of(name) for name in expected} - {'backbone'})
+    needed = {name for name in expected if part_of(name) not in report.absent}
     problems = [
         _listed('missing', list(needed - set(found))),
         _listed('left over', list(set(found) - needed)),
@@ -122,7 +165,7 @@ def load_official(module: nn.Module, source: str | Path | Mapping) -> LoadReport
     if any(problems):
         which = 'the given dict' if isinstance(source, Mapping) else source
         raise ValueError(f'{which} does not fit this {type(module).__name__}. ' + '; '.join(filter(None, problems)))
-    prefix = '' if hasattr(module, 'backbone') else 'backbone.'
+    prefix = '' if is_whole else BACKBONE
     module.load_state_dict({name.removeprefix(prefix): found[name] for name in needed}, strict=False)
     report.loaded = sorted(needed)
     return report

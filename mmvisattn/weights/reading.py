@@ -1,19 +1,38 @@
 """Reading a checkpoint file without running code from it."""
+import argparse
 import hashlib
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
+import numpy as np
 import torch
 from torch import Tensor
 
-WRAPPERS = ('model', 'state_dict', 'state_dict_ema', 'params')
+EMA_WRAPPERS = ('state_dict_ema',)
+RAW_WRAPPERS = ('model', 'state_dict', 'params')
+WEIGHTS = ('ema', 'raw')
 
-# CrossFormer's and SMT's files carry their training configuration beside the weights: read it as plain data.
-INERT: list = [(OrderedDict, 'yacs.config.CfgNode')]
+
+def _numpy_types() -> list:
+    """What numpy pickles arrays and scalars with. numpy 2 renamed ``numpy.core`` to ``numpy._core``; files have either."""
+    functions: dict[str, Any] = dict(
+        _reconstruct=np.empty(0).__reduce__()[0], scalar=np.float64(0).__reduce__()[0])  # type: ignore[index]
+    return [
+        np.ndarray, np.dtype, *{type(np.dtype(code)) for code in '?bBhHiIlLqQefdFDSU'},
+        *((function, f'numpy.{core}.multiarray.{name}') for core in ('core', '_core') for name, function in functions.items()),
+    ]
+
+
+NUMPY_TYPES = _numpy_types()
+
+# What the authors' files hold besides tensors, read as plain data: CrossFormer's and SMT's training configuration, and
+# TopFormer's arguments.
+INERT: list = [(OrderedDict, 'yacs.config.CfgNode'), argparse.Namespace, *NUMPY_TYPES]
 
 
 def _download(url: str) -> Path:
@@ -30,31 +49,37 @@ def _download(url: str) -> Path:
     return path
 
 
-def _unwrap(content: object, source: str) -> dict[str, Tensor]:
-    while isinstance(content, Mapping):
-        wrapper = next((key for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+def _is_state(content: object) -> bool:
+    return isinstance(content, Mapping) and bool(content) and all(isinstance(v, Tensor) for v in content.values())
+
+
+def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tensor], str]:
+    """The state dict within a file's content, and where it was found, in words, if the file has averaged weights too."""
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights='{weights}' is not one of {WEIGHTS}")
+    note = ''
+    while isinstance(content, Mapping) and not _is_state(content):
+        kinds = {kind: [name for name in names if isinstance(content.get(name), Mapping)]
+                 for kind, names in zip(WEIGHTS, (EMA_WRAPPERS, RAW_WRAPPERS))}
+        if weights == 'raw' and kinds['ema'] and not kinds['raw']:
+            raise ValueError(f"{source} holds averaged weights only ({kinds['ema'][0]}), none for weights='raw'")
+        wrapper = next(iter([*kinds[weights], *kinds['ema'], *kinds['raw']]), None)
         if wrapper is None:
             break
+        if kinds['ema']:
+            others = [name for names in kinds.values() for name in names if name != wrapper]
+            note = f'the weights of {wrapper}' + (f', not those of {" or ".join(others)}' if others else '')
         content = content[wrapper]
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    if not _is_state(content):
         raise ValueError(f'{source} holds no state dict: expected names with tensors, '
-                         f'plain or under one of {WRAPPERS}')
-    return dict(content)
+                         f'plain or under one of {(*EMA_WRAPPERS, *RAW_WRAPPERS)}')
+    return dict(content), note  # type: ignore[call-overload]
 
 
-def read_checkpoint(source: str | Path | Mapping) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by the names it gives them.
-
-    Args:
-        source: a path, a URL (http, https; fetched once, with a progress bar), or what such a file contains. The weights
-            may be the whole file or lie under ``model``, ``state_dict``, ``state_dict_ema`` or ``params``.
-
-    Raises:
-        FileNotFoundError: if there is no such file, or the download fails.
-        ValueError: if the file is damaged, is no checkpoint, or wants to run code when read.
-    """
+def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[dict[str, Tensor], str]:
+    """As ``read_checkpoint``, with a note on which weights these are, for files that hold several."""
     if isinstance(source, Mapping):
-        return _unwrap(source, 'the given dict')
+        return _unwrap(source, weights, 'the given dict')
     is_url = str(source).startswith(('http://', 'https://'))
     path = _download(str(source)) if is_url else Path(source).expanduser()
     if not path.is_file():
@@ -66,4 +91,20 @@ def read_checkpoint(source: str | Path | Mapping) -> dict[str, Tensor]:
         reason = str(error).strip().splitlines()
         raise ValueError(f'{source} cannot be read as a checkpoint (code in it is never run): '
                          f'{reason[0] if reason else type(error).__name__}') from error
-    return _unwrap(content, str(source))
+    return _unwrap(content, weights, str(source))
+
+
+def read_checkpoint(source: str | Path | Mapping, weights: str = 'ema') -> dict[str, Tensor]:
+    """The tensors of a checkpoint by the names it gives them.
+
+    Args:
+        source: a path, a URL (http, https; fetched once, with a progress bar), or what such a file contains. The weights
+            may be the whole file or lie under ``state_dict_ema``, ``model``, ``state_dict`` or ``params``.
+        weights: 'ema' takes averaged weights (``state_dict_ema``) where the file has them, as the authors do; 'raw' takes
+            those that they are the average of.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or the download fails.
+        ValueError: if the file is damaged, is no checkpoint, wants to run code when read, or has no raw weights.
+    """
+    return read_weights(source, weights)[0]

@@ -28,9 +28,11 @@ KEYS = KeyMap(
         (r'backbone\.SIM\.2\.', 'neck.injections.1.'),
         (r'backbone\.SIM\.3\.', 'neck.injections.2.'),
         (r'(neck\.injections\.\d)\.global_act\.', r'\1.global_gate.'),
-        # The forms without a separate gate call their two embeddings fuse1 and fuse2.
+        # The forms of two embeddings call them fuse1 and fuse2; the latter is the global embedding or the gate.
         (r'(neck\.injections\.\d)\.fuse1\.', r'\1.local_embedding.'),
+        (r'(neck\.injections\.\d)\.fuse2\.', r'\1.global_embedding.'),
         (r'decode_head\.linear_fuse\.', 'decode_head.fuse.'),
     ),
+    alternatives=((r'(neck\.injections\.\d)\.global_embedding\.', r'\1.global_gate.'),),
     dropped=(r'head\.', r'norm\.'),
 )

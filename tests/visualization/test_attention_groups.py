@@ -15,7 +15,7 @@ def test_weights_are_those_of_the_block():
     assert inside[7, 5] and inside.sum() < inside.numel()
     x.requires_grad_()
     from mmvisattn.layers import Grouping
-    grouping = Grouping.of(10, 11, block.group_size, block.interval, x.device)
+    grouping = Grouping.of(10, 11, *block.kind(10, 11), x.device)
     block.attn(x, grouping)[0, 7, 5].sum().backward()
     reached = x.grad[0].abs().sum(-1) > 0
     assert torch.equal(reached, inside)

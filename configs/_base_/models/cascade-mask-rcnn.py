@@ -1,4 +1,5 @@
-"""Cascade Mask R-CNN with FPN, three stages; configs name the backbone and its channels."""
+"""Cascade Mask R-CNN with FPN, three stages of four convolutions and a linear layer; configs name the backbone and its
+channels."""
 _base_ = './mask-rcnn.py'
 stages = ((0.5, [0.1, 0.1, 0.2, 0.2]), (0.6, [0.05, 0.05, 0.1, 0.1]), (0.7, [0.033, 0.033, 0.067, 0.067]))
 model = dict(
@@ -10,16 +11,21 @@ model = dict(
         stage_loss_weights=[1, 0.5, 0.25],
         bbox_head=[
             dict(
-                type='Shared2FCBBoxHead',
+                type='ConvFCBBoxHead',
+                num_shared_convs=4,
+                num_shared_fcs=1,
                 in_channels=256,
+                conv_out_channels=256,
                 fc_out_channels=1024,
                 roi_feat_size=7,
                 num_classes=80,
+                norm_cfg=dict(type='SyncBN', requires_grad=True),
                 bbox_coder=dict(
                     type='DeltaXYWHBBoxCoder', target_means=[0.0, 0.0, 0.0, 0.0], target_stds=deviations),
-                reg_class_agnostic=True,
+                reg_class_agnostic=False,
+                reg_decoded_bbox=True,
                 loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-                loss_bbox=dict(type='SmoothL1Loss', beta=1.0, loss_weight=1.0)) for _, deviations in stages
+                loss_bbox=dict(type='GIoULoss', loss_weight=10.0)) for _, deviations in stages
         ]),
     train_cfg=dict(
         rpn=dict(allowed_border=0),

@@ -1,11 +1,10 @@
 """The 1x schedule: AdamW, 12 epochs, a tenth of the rate after 8 and 11, linear warm-up over 500 iterations.
 
-Neither norms nor the position bias decay.
+Everything decays, norms too.
 """
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=1e-4),
-    paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys={'position_bias': dict(decay_mult=0.0)}))
+    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=1e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
     dict(type='MultiStepLR', gamma=0.1, milestones=[8, 11], by_epoch=True, begin=0, end=12),

@@ -8,20 +8,27 @@ from torch import nn
 OFFICIAL_PRETRAINED = 'OfficialPretrained'
 
 
-def arch_settings(arch: str | Mapping, named: Mapping[str, Mapping], required: Iterable[str]) -> dict:
+def arch_settings(arch: str | Mapping, named: Mapping[str, Mapping], **defaults: object) -> dict:
     """The settings of a named architecture, or of one given as a dict.
+
+    Args:
+        arch: a name, or the settings themselves.
+        named: the settings of each name.
+        defaults: settings that may be left out, and their values then.
 
     Raises:
         ValueError: if the name is unknown, or the dict lacks a key or has one too many.
     """
+    required = sorted(set().union(*named.values()) - set(defaults))
     if isinstance(arch, str):
         if arch not in named:
-            raise ValueError(f"arch='{arch}' is not one of {sorted(named)}; a dict with the keys {sorted(required)} "
+            raise ValueError(f"arch='{arch}' is not one of {sorted(named)}; a dict with the keys {required} "
                              'describes another')
         arch = named[arch]
-    if set(arch) != set(required):
-        raise ValueError(f'arch has the keys {sorted(arch)} but needs exactly {sorted(required)}')
-    return deepcopy(dict(arch))
+    if not set(required) <= set(arch) <= {*required, *defaults}:
+        optional = f', and may have {sorted(defaults)}' if defaults else ''
+        raise ValueError(f'arch has the keys {sorted(arch)} but needs exactly {required}{optional}')
+    return deepcopy(dict(defaults, **arch))
 
 
 class Backbone(BaseModule):

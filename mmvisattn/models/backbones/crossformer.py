@@ -4,9 +4,13 @@ https://arxiv.org/abs/2303.06908).
 Deliberate differences from the released code: any input size; a small map's grouping and an adaptive interval are
 decisions for that input alone and leave the model as it is; no map is padded to whole groups; the dense
 CrossFormer++ keeps its group sizes unless told otherwise; it builds without a checkpoint.
+
+Long distance attention has the two forms that the authors released, see ``lda_scope`` of ``CrossFormer``.
 """
+import math
 import operator
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,11 +19,13 @@ from einops import rearrange
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mmvisattn.layers import (
     CrossScaleEmbedding,
     DynamicPositionBias,
     Grouping,
+    bias_between_tokens,
     channels_last,
     in_portions,
     run,
@@ -30,6 +36,10 @@ from mmvisattn.registry import MODELS
 from .base import Backbone, arch_settings
 
 ADAPTIVE = 'adaptive'
+LDA_SCOPES = ('map', 'square')
+
+# The largest attention matrix or bias that is made at once: 256 MiB of float32. Larger ones are made in chunks of queries.
+MAX_ATTENTION_ELEMENTS = 2**26
 
 # A number for all blocks, one a stage, or one a block in a stage.
 Setting = int | Sequence[int | Sequence[int]]
@@ -89,18 +99,47 @@ class Attention(BaseModule):
         self.position_bias = DynamicPositionBias(dims, num_heads)
         self.proj = nn.Linear(dims, dims)
 
+    def heads(self, tokens: Tensor) -> Tensor:
+        """(groups, tokens, C) to queries, keys and values: (3, groups, heads, tokens, C / heads)."""
+        return rearrange(self.qkv(tokens), 'g t (s n d) -> s g n t d', s=3, n=self.num_heads)
+
     def attend(self, tokens: Tensor, bias: Tensor) -> Tensor:
         """Attention within each group: (groups, tokens, C) and a bias (heads, tokens, tokens) to (groups, tokens, C)."""
-        q, k, v = rearrange(self.qkv(tokens), 'g t (s n d) -> s g n t d', s=3, n=self.num_heads)
+        q, k, v = self.heads(tokens)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
         return rearrange(x, 'g n t d -> g t (n d)')
 
+    def attend_in_chunks(self, tokens: Tensor, table: Tensor, chunk_rows: int) -> Tensor:
+        """As ``attend``, with ``chunk_rows`` rows of each group as queries at a time, and the bias by offset."""
+        q, k, v = self.heads(tokens)
+        rows, cols = ((side + 1) // 2 for side in table.shape[1:])
+
+        def attended(q: Tensor, k: Tensor, v: Tensor, table: Tensor, start: int, stop: int) -> Tensor:
+            bias = bias_between_tokens(table, start, stop).to(q.dtype)[None]
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+
+        chunks = []
+        for start in range(0, rows, chunk_rows):
+            stop = min(start + chunk_rows, rows)
+            arguments = (q[:, :, start * cols:stop * cols], k, v, table, start, stop)
+            # The backward pass computes a chunk again, rather than keep the attention of all of them.
+            chunks.append(checkpoint(attended, *arguments, use_reentrant=False)
+                          if torch.is_grad_enabled() else attended(*arguments))
+        return rearrange(torch.cat(chunks, dim=2), 'g n t d -> g t (n d)')
+
     def forward(self, x: Tensor, grouping: Grouping) -> Tensor:
-        biases = self.position_bias(grouping.sizes)
-        groups = [
-            in_portions(lambda tokens, bias=bias: self.attend(tokens, bias), tokens, elements=3 * tokens[0].numel())  # type: ignore
-            for tokens, bias in zip(grouping.group(x), biases)]
-        return self.proj(grouping.ungroup(groups, x.shape))
+        attended = []
+        for tokens, table, (rows, cols) in zip(
+                grouping.group(x), self.position_bias(grouping.sizes), grouping.sizes):
+            # With gradients the bias is spread over all groups, and the attention of each is kept.
+            row_elements = self.num_heads * cols * rows * cols * (len(tokens) if torch.is_grad_enabled() else 1)
+            chunk_rows = max(1, MAX_ATTENTION_ELEMENTS // row_elements)
+            if chunk_rows < rows:
+                attended.append(self.attend_in_chunks(tokens, table, chunk_rows))
+            else:
+                attend = partial(self.attend, bias=bias_between_tokens(table, 0, rows))
+                attended.append(in_portions(attend, tokens, elements=3 * tokens[0].numel()))
+        return self.proj(grouping.ungroup(attended, x.shape))
 
 
 class FeedForward(BaseModule):
@@ -136,8 +175,10 @@ class CrossFormerBlock(BaseModule):
         dims: channels.
         num_heads: heads of the attention.
         group_size: tokens along a group's side.
-        interval: distance of a group's tokens; 1 is short distance attention (SDA), more is long distance attention (LDA),
-            and 'adaptive' the smallest with which one square covers the map, ceil(max(H, W) / group_size).
+        interval: None makes the block one of short distance attention (SDA). A number makes it one of long distance
+            attention (LDA) between tokens that far apart; 'adaptive' stands for the smallest number with which a group of
+            ``group_size`` covers the map, ceil(max(H, W) / group_size).
+        lda_scope: see ``CrossFormer``.
         mlp_ratio: width of the MLP's hidden layer over ``dims``.
         drop_path: stochastic depth.
         with_cooling: end with an activation cooling layer.
@@ -145,11 +186,12 @@ class CrossFormerBlock(BaseModule):
     Shape: (B, H, W, dims) to the same.
     """
 
-    def __init__(self, dims: int, num_heads: int, group_size: int, interval: int | str = 1, mlp_ratio: float = 4.0,
-                 drop_path: float = 0.0, with_cooling: bool = False):
+    def __init__(self, dims: int, num_heads: int, group_size: int, interval: int | str | None = None,
+                 lda_scope: str = 'map', mlp_ratio: float = 4.0, drop_path: float = 0.0, with_cooling: bool = False):
         super().__init__()
         self.group_size = group_size
         self.interval = interval
+        self.lda_scope = lda_scope
         self.norm1 = nn.LayerNorm(dims)
         self.attn = Attention(dims, num_heads)
         self.norm2 = nn.LayerNorm(dims)
@@ -157,18 +199,27 @@ class CrossFormerBlock(BaseModule):
         self.cooling = ActivationCooling(dims) if with_cooling else None
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
 
-    def interval_for(self, height: int, width: int) -> int:
-        """The interval on a map of ``height`` x ``width`` tokens."""
-        return -(-max(height, width) // self.group_size) if isinstance(self.interval, str) else self.interval
+    def kind(self, height: int, width: int) -> tuple[int, int, int]:
+        """The groups on a map of ``height`` x ``width`` tokens: at most (rows, cols) tokens each, and their distance.
 
-    def forward(self, x: Tensor, groupings: dict[tuple[int, int], Grouping] | None = None) -> Tensor:
-        """``groupings``: filled and used by blocks that see maps of one size in turn, so that each is made once."""
-        groupings = {} if groupings is None else groupings
-        height, width = x.shape[1:3]
-        kind = (self.group_size, self.interval_for(height, width))
-        if kind not in groupings:
-            groupings[kind] = Grouping.of(height, width, *kind, device=x.device)
-        x = x + self.drop_path(self.attn(self.norm1(x), groupings[kind]))
+        On a map whose shorter side is at most ``group_size``, every block is one of SDA: on the whole map if ``lda_scope``
+        is 'square', else in groups as wide as the shorter side. The authors changed this rule with the scope. Recordings of
+        their code hold both, the latter only for a shorter side of exactly ``group_size``; that it shrinks with the map
+        below is a guess.
+        """
+        shorter = min(height, width)
+        if shorter <= self.group_size:
+            return (height, width, 1) if self.lda_scope == 'square' else (shorter, shorter, 1)
+        if self.interval is None:
+            return self.group_size, self.group_size, 1
+        interval = math.ceil(max(height, width) / self.group_size) if isinstance(self.interval, str) else self.interval
+        if self.lda_scope == 'square':
+            return self.group_size, self.group_size, interval
+        return math.ceil(height / interval), math.ceil(width / interval), interval
+
+    def forward(self, x: Tensor, grouping: Grouping) -> Tensor:
+        """``grouping``: that of ``kind`` for this map."""
+        x = x + self.drop_path(self.attn(self.norm1(x), grouping))
         x = x + self.drop_path(self.mlp(self.norm2(x)))
         return x if self.cooling is None else self.cooling(x)
 
@@ -196,9 +247,11 @@ class Stage(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x)
-        groupings: dict[tuple[int, int], Grouping] = {}
-        for block in self.blocks:
-            x = run(block, x, self.with_cp, groupings)
+        height, width = (operator.index(side) for side in x.shape[1:3])  # one graph a size, see Grouping.of
+        kinds = [block.kind(height, width) for block in self.blocks]
+        groupings = {kind: Grouping.of(height, width, *kind, x.device) for kind in set(kinds)}
+        for block, kind in zip(self.blocks, kinds):
+            x = run(block, x, self.with_cp, groupings[kind])
         return x
 
 
@@ -208,15 +261,23 @@ class CrossFormer(Backbone):
 
     Args:
         arch: 'tiny', 'small', 'base', 'large', 'pp-small', 'pp-base', 'pp-large', 'pp-huge' (++), or a dict with the keys
-            ``embed_dims`` (channels of the first stage), ``depths``, ``num_heads``, ``group_size``, ``interval`` and
-            ``with_cooling``.
+            ``embed_dims`` (channels of the first stage), ``depths``, ``num_heads``, ``group_size``, ``interval``,
+            ``with_cooling`` and optionally ``lda_scope`` ('map' if left out).
         in_channels: channels of the image.
         group_size: tokens along a group's side: a number, one a stage, or one a block in a stage; or a policy,
             ``dict(policy='constant', size=7)``, ``dict(policy='linear', start=4, end=14)``,
             ``dict(policy='alternating', sizes=(7, 14))``, see ``progressive_group_sizes``. None: the architecture's.
         interval: of long distance attention: a number, one a stage, or one a block in a stage (of which only the long
-            distance blocks' count); 'adaptive' in place of any number is the smallest with which one square covers the
-            map. None: the architecture's.
+            distance blocks' count); 'adaptive' in place of any number is the smallest with which a group of
+            ``group_size`` covers the map. None: the architecture's.
+        lda_scope: where long distance attention (LDA) with interval I finds the tokens of a group.
+            'map': on the whole map, as in the CrossFormer paper and in every published dense model, ++ included. There are
+            I x I groups of ceil(H / I) x ceil(W / I) tokens; with the interval 1 every token attends to all. The cost of a
+            layer's attention grows with (H W)**2 / I**2.
+            'square': within squares of ``group_size * I`` tokens a side, as in the authors' code since December 2023 and in
+            their ++ classifiers. Groups are of ``group_size`` x ``group_size`` tokens. The cost grows with H W.
+            Both are the same where one square covers the map, as those of CrossFormer do at 224 x 224.
+            None: the architecture's, 'map' for CrossFormer and 'square' for ++.
         with_cooling: activation cooling layers after every third block but a stage's last. None: the architecture's.
         mlp_ratio: width of the MLPs' hidden layers over the channels.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
@@ -234,8 +295,8 @@ class CrossFormer(Backbone):
         ValueError: if an argument is not one of the above.
     """
 
-    _common = dict(group_size=7, interval=(8, 4, 2, 1), with_cooling=False)
-    _plus_plus = dict(group_size=(4, 4, 14, 7), interval=(4, 2, 1, 1), with_cooling=True)
+    _common = dict(group_size=7, interval=(8, 4, 2, 1), with_cooling=False, lda_scope='map')
+    _plus_plus = dict(group_size=(4, 4, 14, 7), interval=(4, 2, 1, 1), with_cooling=True, lda_scope='square')
     archs: dict[str, dict[str, Any]] = {
         'tiny': dict(embed_dims=64, depths=(1, 1, 8, 6), num_heads=(2, 4, 8, 16), **_common),
         'small': dict(embed_dims=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24), **_common),
@@ -252,6 +313,7 @@ class CrossFormer(Backbone):
                  in_channels: int = 3,
                  group_size: Setting | Mapping | None = None,
                  interval: Setting | str | None = None,
+                 lda_scope: str | None = None,
                  with_cooling: bool | None = None,
                  mlp_ratio: float = 4.0,
                  drop_path_rate: float = 0.1,
@@ -260,13 +322,16 @@ class CrossFormer(Backbone):
                  frozen_stages: int = -1,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = None):
-        settings = arch_settings(arch, self.archs, ('embed_dims', 'depths', 'num_heads', *self._common))
+        settings = arch_settings(arch, self.archs, lda_scope='map')
         settings.update({name: value for name, value in (
-            ('group_size', group_size), ('interval', interval), ('with_cooling', with_cooling)) if value is not None})
+            ('group_size', group_size), ('interval', interval), ('lda_scope', lda_scope),
+            ('with_cooling', with_cooling)) if value is not None})
         depths, num_heads = settings['depths'], settings['num_heads']
         super().__init__(len(depths), out_indices, frozen_stages, len(depths), init_cfg or [
             dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0)])
+        if settings['lda_scope'] not in LDA_SCOPES:
+            raise ValueError(f"lda_scope='{settings['lda_scope']}' is not one of {LDA_SCOPES}")
         size = settings['group_size']
         group_sizes = each_block(
             'group_size', progressive_group_sizes(depths=depths, **size) if isinstance(size, Mapping) else size, depths)
@@ -281,7 +346,8 @@ class CrossFormer(Backbone):
                     dims,
                     num_heads[i],
                     group_sizes[i][j],
-                    interval=intervals[i][j] if j % 2 else 1,
+                    interval=intervals[i][j] if j % 2 else None,
+                    lda_scope=settings['lda_scope'],
                     mlp_ratio=mlp_ratio,
                     drop_path=drop_paths[sum(depths[:i]) + j],
                     with_cooling=settings['with_cooling'] and (j + 1) % 3 == 0 and j < depth - 1) for j in range(depth)]

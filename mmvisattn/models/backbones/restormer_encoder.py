@@ -78,7 +78,7 @@ class RestormerEncoder(Backbone):
                  frozen_stages: int = -1,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = None):
-        settings = arch_settings(arch, self.archs, ('embed_dims', 'depths', 'num_heads'))
+        settings = arch_settings(arch, self.archs)
         dims, depths, num_heads = settings['embed_dims'], settings['depths'], settings['num_heads']
         super().__init__(len(depths), out_indices, frozen_stages, len(depths), init_cfg)
         self.with_cp = with_cp

@@ -147,13 +147,14 @@ class SMT(Backbone):
     Args:
         arch: 'tiny', 'small', 'base', 'large', or a dict with the keys ``embed_dims`` (channels of the first stage),
             ``depths``, ``mlp_ratios``, ``stem_kernel`` (size of the first convolution's kernel), ``pattern``,
-            ``modulation_heads`` and ``attention_heads`` (one number a stage each).
+            ``modulation_heads`` and ``attention_heads`` (one number a stage each), and optionally
+            ``layer_scale_init_value``.
         in_channels: channels of the image.
         pattern: the mixers of each stage: a string of M (scale-aware modulation) and A (attention over the whole map) that
             its blocks repeat, such as 'MA' for modulation and attention in turn. None: the architecture's.
         norm_cfg: the norm of the stem's first convolution and within the modulation.
-        layer_scale_init_value: scale every residual branch by a learned weight a channel that starts here; 0: no such
-            weights, as in all published models.
+        layer_scale_init_value: scale every residual branch by a learned weight per channel that starts here; 0: no such
+            weights. None: the architecture's, which is 1e-4 for 'large' and 0 for the others, as published.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
         out_indices: the stages whose maps to return.
         frozen_stages: -1: none, 0: the stem, 1 to 4: the stages too.
@@ -173,7 +174,8 @@ class SMT(Backbone):
         'tiny': dict(embed_dims=64, depths=(2, 2, 8, 1), mlp_ratios=(4, 4, 4, 2), stem_kernel=3, **_common),
         'small': dict(embed_dims=64, depths=(3, 4, 18, 2), mlp_ratios=(4, 4, 4, 2), stem_kernel=3, **_common),
         'base': dict(embed_dims=64, depths=(4, 6, 28, 2), mlp_ratios=(8, 6, 4, 2), stem_kernel=7, **_common),
-        'large': dict(embed_dims=96, depths=(4, 6, 28, 4), mlp_ratios=(8, 6, 4, 2), stem_kernel=7, **_common),
+        'large': dict(embed_dims=96, depths=(4, 6, 28, 4), mlp_ratios=(8, 6, 4, 2), stem_kernel=7,
+                      layer_scale_init_value=1e-4, **_common),
     }
 
     def __init__(self,
@@ -181,14 +183,16 @@ class SMT(Backbone):
                  in_channels: int = 3,
                  pattern: Sequence[str] | None = None,
                  norm_cfg: dict | None = None,
-                 layer_scale_init_value: float = 0.0,
+                 layer_scale_init_value: float | None = None,
                  drop_path_rate: float = 0.1,
                  out_indices: Sequence[int] = (0, 1, 2, 3),
                  frozen_stages: int = -1,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = None):
-        settings = arch_settings(arch, self.archs, ('embed_dims', 'depths', 'mlp_ratios', 'stem_kernel', *self._common))
+        settings = arch_settings(arch, self.archs, layer_scale_init_value=0.0)
         depths = settings['depths']
+        if layer_scale_init_value is None:
+            layer_scale_init_value = settings['layer_scale_init_value']
         super().__init__(len(depths), out_indices, frozen_stages, len(depths), init_cfg or [
             dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
             dict(type='Kaiming', layer='Conv2d', mode='fan_in'),  # of a depthwise kernel: its own pixels

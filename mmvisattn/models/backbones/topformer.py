@@ -91,7 +91,7 @@ class TopFormer(Backbone):
                  drop_path_rate: float = 0.1,
                  with_cp: bool = False,
                  init_cfg: dict | list[dict] | None = None):
-        settings = arch_settings(arch, self.archs, ('levels', 'num_heads', 'num_blocks'))
+        settings = arch_settings(arch, self.archs)
         levels = settings['levels']
         super().__init__(len(levels) + 1, out_indices, frozen_stages, len(levels) + 1, init_cfg or [
             dict(type='Kaiming', layer='Conv2d'), dict(type='Constant', layer='_BatchNorm', val=1)])

@@ -20,20 +20,26 @@ class Injection(BaseModule):
     def __init__(self, in_channels: int, out_channels: int, fusion: str, norm_cfg: dict):
         super().__init__()
 
-        def embedding(with_relu: bool = False) -> nn.Module:
-            return ConvNormAct(in_channels, out_channels, 1, norm_cfg, 'ReLU' if with_relu else None)
-
         with_relu = fusion == 'gated_sum_relu'
-        self.local_embedding = embedding(with_relu)
-        self.global_embedding = embedding(with_relu) if fusion != 'product' else None
-        self.global_gate = embedding() if fusion != 'sum' else None
-        self.act = nn.Hardsigmoid()
+
+        def embedding(norm_cfg: dict | None, act: str | None) -> nn.Module:
+            return ConvNormAct(in_channels, out_channels, 1, norm_cfg, act)
+
+        act = 'ReLU' if with_relu else None
+        self.local_embedding = embedding(norm_cfg, act)
+        self.global_embedding = embedding(norm_cfg, act) if fusion != 'product' else None
+        self.global_gate = embedding(None if with_relu else norm_cfg, None) if fusion != 'sum' else None
+
+    @staticmethod
+    def gate(x: Tensor) -> Tensor:
+        """relu6(x + 3) / 6. torch's ``hardsigmoid`` takes 1 / 6 in single precision for its gradient, 3e-8 off (2.13)."""
+        return F.relu6(x + 3) / 6
 
     def forward(self, x_local: Tensor, x_global: Tensor) -> Tensor:
         size = x_local.shape[-2:]
         x = self.local_embedding(x_local)
         if self.global_gate is not None:
-            x = x * F.interpolate(self.act(self.global_gate(x_global)), size, mode='bilinear', align_corners=False)
+            x = x * F.interpolate(self.gate(self.global_gate(x_global)), size, mode='bilinear', align_corners=False)
         if self.global_embedding is not None:
             x = x + F.interpolate(self.global_embedding(x_global), size, mode='bilinear', align_corners=False)
         return x
@@ -48,7 +54,7 @@ class SemanticInjection(BaseModule):
         out_channels: channels of every returned map.
         injected_levels: the levels that are injected and returned, in this order.
         fusion: 'gated_sum', local * hsigmoid(gate) + global (the paper's); 'gated_sum_relu', the same with conv-BN-ReLU
-            embeddings; 'sum', local + global; 'product', local * hsigmoid(gate).
+            embeddings and a gate without norm (the released 'muli_sum_cbr'); 'sum', local + global; 'product', local * hsigmoid(gate).
         semantics_extractor: None if the last input is the semantics map, as TopFormer gives it; behind a backbone that
             returns a pyramid only, arguments of ``SemanticsExtractor`` (at least ``num_heads``), which then makes that
             map from the pooled pyramid.

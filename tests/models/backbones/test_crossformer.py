@@ -1,16 +1,18 @@
 """What is special to CrossFormer and CrossFormer++."""
 import copy
+import gc
 
 import hypothesis.strategies as st
 import pytest
 import torch
 from cases import BACKBONES
+from counting import macs_on_padding
 from hypothesis import given, settings
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmvisattn.layers import portions
-from mmvisattn.models.backbones import CrossFormer
+from mmvisattn.models.backbones import CrossFormer, crossformer
 from mmvisattn.models.backbones.crossformer import ActivationCooling, progressive_group_sizes
 from mmvisattn.weights import load_official
 
@@ -44,18 +46,6 @@ MEASURED = {
 }
 
 
-def macs_on_padding(model, side):
-    """What the released code spends on padding square maps, of ``side`` x ``side`` in the first stage; here none is."""
-    total = 0
-    for stage, dims in zip(model.stages, model.out_channels):
-        for block in stage.blocks:
-            square = block.group_size * block.interval
-            padding = (side + -side % square)**2 - side**2 if side > block.group_size else 0
-            total += padding * (4 * dims**2 + 2 * block.group_size**2 * dims)
-        side //= 2
-    return total
-
-
 @pytest.mark.parametrize('arch', MEASURED)
 def test_parameters_and_multiply_adds(arch):
     model = CrossFormer(arch).eval()
@@ -65,7 +55,7 @@ def test_parameters_and_multiply_adds(arch):
     # The counter knows the products of attention only in the form that spells them out.
     with FlopCounterMode(display=False) as counter, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
         model(torch.randn(1, 3, 224, 224))
-    gmacs = (counter.get_total_flops() / 2 + dims * 1000 + macs_on_padding(model, 224 // 4)) / 1e9
+    gmacs = (counter.get_total_flops() / 2 + dims * 1000 + macs_on_padding(model, 224, 224)) / 1e9
     assert (millions, gmacs) == (pytest.approx(MEASURED[arch][0], rel=0.01), pytest.approx(MEASURED[arch][1], rel=0.01))
 
 
@@ -75,14 +65,36 @@ def kinds(model):
 
 def test_blocks_alternate_short_and_long_distance():
     assert kinds(CrossFormer('small')) == [
-        [(7, 1), (7, 8)], [(7, 1), (7, 4)], [(7, 1), (7, 2)] * 3, [(7, 1), (7, 1)]]
-    assert kinds(CrossFormer('pp-small'))[2][:2] == [(14, 1), (14, 1)]
+        [(7, None), (7, 8)], [(7, None), (7, 4)], [(7, None), (7, 2)] * 3, [(7, None), (7, 1)]]
+    assert kinds(CrossFormer('pp-small'))[2][:2] == [(14, None), (14, 1)]
+
+
+def test_long_distance_groups_lie_on_the_map_or_in_squares():
+    short, long = CrossFormer('small').stages[0].blocks
+    assert short.kind(64, 100) == (7, 7, 1) and long.kind(64, 100) == (8, 13, 8)
+    assert CrossFormer('small', lda_scope='square').stages[0].blocks[1].kind(64, 100) == (7, 7, 8)
+    # With the interval 1 every token attends to all, or to its neighbours.
+    assert CrossFormer('small').stages[3].blocks[1].kind(16, 25) == (16, 25, 1)
+    assert CrossFormer('small', lda_scope='square').stages[3].blocks[1].kind(16, 25) == (7, 7, 1)
+
+
+def test_the_scope_is_that_of_the_published_weights():
+    scopes = {arch: CrossFormer(arch).stages[0].blocks[1].lda_scope for arch in ('small', 'pp-small')}
+    assert scopes == {'small': 'map', 'pp-small': 'square'}
+    assert CrossFormer('pp-small', lda_scope='map').stages[0].blocks[1].lda_scope == 'map'
+
+
+@pytest.mark.parametrize('scope, kind', [('map', (5, 5, 1)), ('square', (5, 40, 1))])
+def test_small_maps_have_short_distance_attention_only(scope, kind):
+    for block in CrossFormer('small', lda_scope=scope).stages[0].blocks:
+        assert block.kind(5, 40) == kind
+        assert block.kind(7, 7) == (7, 7, 1)
 
 
 def test_settings_a_block():
     model = CASE.build(group_size=((3, 5), 4, 3, (2, 6)), interval=((1, 3), 2, 'adaptive', 1))
-    assert kinds(model)[0] == [(3, 1), (5, 3)] and kinds(model)[3] == [(2, 1), (6, 1)]
-    assert kinds(model)[2] == [(3, 1), (3, 'adaptive')] * 2
+    assert kinds(model)[0] == [(3, None), (5, 3)] and kinds(model)[3] == [(2, None), (6, 1)]
+    assert kinds(model)[2] == [(3, None), (3, 'adaptive')] * 2
 
 
 def test_group_size_policies():
@@ -99,15 +111,17 @@ def test_group_size_policies():
     (dict(group_size=(7, 7)), 'group_size'), (dict(group_size='adaptive'), 'group_size'),
     (dict(group_size=0), 'group_size'), (dict(interval='wide'), 'interval'),
     (dict(interval=((1, 2, 3), 1, 1, 1)), 'interval'), (dict(group_size=dict(policy='magic')), 'magic'),
-    (dict(group_size=dict(policy='linear', size=3)), 'linear')], ids=lambda x: str(x))
+    (dict(group_size=dict(policy='linear', size=3)), 'linear'), (dict(lda_scope='circle'), 'circle')], ids=lambda x: str(x))
 def test_wrong_settings_are_named(kwargs, named):
     with pytest.raises(ValueError, match=named):
         CASE.build(**kwargs)
 
 
-def test_the_adaptive_interval_covers_the_map_with_one_square():
-    block = CASE.build(group_size=4, interval='adaptive').stages[0].blocks[1]
-    assert [block.interval_for(*size) for size in ((17, 9), (16, 16), (3, 90))] == [5, 4, 23]
+@pytest.mark.parametrize('scope, kinds', [
+    ('map', [(4, 2, 5), (4, 4, 4), (3, 3, 1)]), ('square', [(4, 4, 5), (4, 4, 4), (3, 90, 1)])])
+def test_the_adaptive_interval_covers_the_map_with_a_group(scope, kinds):
+    block = CASE.build(group_size=4, interval='adaptive', lda_scope=scope).stages[0].blocks[1]
+    assert [block.kind(*size) for size in ((17, 9), (16, 16), (3, 90))] == kinds
 
 
 def test_cooling_follows_every_third_block_but_the_last():
@@ -146,6 +160,38 @@ def test_inference_in_portions_changes_nothing(monkeypatch):
         monkeypatch.setattr(portions, 'PORTION', 3000)
         for output, whole in zip(model(x), expected):
             torch.testing.assert_close(output, whole)
+
+
+def gradients(model, x):
+    model.zero_grad()
+    sum(y.square().mean() for y in model(x)).backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+def test_large_attention_in_chunks_changes_nothing(monkeypatch):
+    model, x = CASE.build().double().eval(), torch.randn(2, 3, 96, 136, dtype=torch.float64)
+    with torch.inference_mode():
+        expected = model(x)
+    expected_gradients = gradients(model, x)
+    monkeypatch.setattr(crossformer, 'MAX_ATTENTION_ELEMENTS', 2000)
+    with torch.inference_mode():
+        for output, whole in zip(model(x), expected):
+            torch.testing.assert_close(output, whole)
+    for name, gradient in gradients(model, x).items():
+        torch.testing.assert_close(gradient, expected_gradients[name])
+
+
+def test_no_size_leaves_tensors_behind():
+    model = CASE.build().eval()
+
+    def tensors_after(size):
+        with torch.inference_mode():
+            model(torch.randn(1, 3, *size))
+        gc.collect()
+        return sum(torch.is_tensor(x) for x in gc.get_objects())
+
+    before = tensors_after((64, 64))
+    assert [tensors_after((64 + 8 * i, 200 - 8 * i)) for i in range(4)] == [before] * 4
 
 
 def test_classifier_files_load_without_what_only_they_have():

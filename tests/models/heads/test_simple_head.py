@@ -25,6 +25,13 @@ def test_sums_at_the_size_of_the_first_map():
     assert all(torch.equal(x, y) for x, y in zip(inputs, before))
 
 
+def test_a_depthwise_head_scales_each_channel():
+    head = build(depthwise=True, channels=6)
+    assert head.fuse.conv.weight.shape == (6, 1, 1, 1)
+    with pytest.raises(ValueError, match='depthwise=True.*channels=5'):
+        build(depthwise=True, channels=5)
+
+
 def test_unequal_channels_are_named():
     with pytest.raises(ValueError, match='in_channels'):
         build(in_channels=[6, 6, 8])

@@ -1,8 +1,7 @@
-"""CrossFormer-S with Semantic FPN."""
+"""Semantic FPN; configs name the backbone and its channels."""
 _base_ = './segmentor.py'
 model = dict(
-    backbone=dict(type='mmvisattn.CrossFormer', arch='small', drop_path_rate=0.2),
-    neck=dict(type='FPN', in_channels=[96, 192, 384, 768], out_channels=256, num_outs=4),
+    neck=dict(type='FPN', out_channels=256, num_outs=4),
     decode_head=dict(
         type='FPNHead',
         in_channels=[256, 256, 256, 256],

@@ -1,11 +1,9 @@
-"""CrossFormer-S with UPerNet."""
+"""UPerNet with an auxiliary head on stage 3; configs name the backbone and its channels."""
 _base_ = './segmentor.py'
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
-    backbone=dict(type='mmvisattn.CrossFormer', arch='small', drop_path_rate=0.2),
     decode_head=dict(
         type='UPerHead',
-        in_channels=[96, 192, 384, 768],
         in_index=[0, 1, 2, 3],
         pool_scales=(1, 2, 3, 6),
         channels=512,
@@ -16,7 +14,6 @@ model = dict(
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
     auxiliary_head=dict(
         type='FCNHead',
-        in_channels=384,
         in_index=2,
         channels=256,
         num_convs=1,

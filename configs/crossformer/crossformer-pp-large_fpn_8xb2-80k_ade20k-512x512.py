@@ -1,4 +1,0 @@
-_base_ = './crossformer-small_fpn_8xb2-80k_ade20k-512x512.py'
-model = dict(
-    backbone=dict(arch='pp-large', drop_path_rate=0.5),
-    neck=dict(in_channels=[128, 256, 512, 1024]))

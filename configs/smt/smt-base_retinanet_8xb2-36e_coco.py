@@ -1,2 +1,0 @@
-_base_ = './smt-small_retinanet_8xb2-36e_coco.py'
-model = dict(backbone=dict(arch='base', drop_path_rate=0.3))
