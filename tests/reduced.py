@@ -21,11 +21,17 @@ def at_hand(loader: Config, data_root: Path) -> None:
     loader.dataset.data_root = str(data_root)
 
 
+def without_sync_bn(model: Config) -> Config:
+    """The config of a model that needs no process group for its norms, as mmengine's Runner makes it."""
+    for part in dicts(model):
+        if part.get('type') == 'SyncBN':
+            part['type'] = 'BN'
+    return model
+
+
 def shallow(model: Config) -> None:
-    """At most three blocks a stage; no process group for synchronised norms, as mmengine's Runner does."""
-    for part in [model.get(name, {}) for name in ('backbone', 'neck', 'decode_head', 'auxiliary_head', 'bbox_head')]:
-        if 'norm_cfg' in part and part['norm_cfg'].get('type') == 'SyncBN':
-            part['norm_cfg'].type = 'BN'
+    """At most three blocks a stage."""
+    without_sync_bn(model)
     family = FAMILIES.get(model.backbone.type)
     if family:
         arch = dict(family.archs[model.backbone.arch])
