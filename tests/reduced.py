@@ -15,6 +15,14 @@ SEGMENTORS = [path for path in CONFIGS if path not in DETECTORS and path not in 
 FAMILIES = {'mmvisattn.CrossFormer': CrossFormer, 'mmvisattn.SMT': SMT, 'mmvisattn.RestormerEncoder': RestormerEncoder}
 
 
+def groups_in_a_name(backbone: Config) -> str | None:
+    """What a config's name says of its CrossFormer's groups, where they are not the architecture's own."""
+    if backbone.get('lda_scope') == 'square':
+        return '-square'
+    size = backbone.get('group_size')
+    return size and f'-g{size if isinstance(size, int) else size[0]}'
+
+
 def at_hand(loader: Config, data_root: Path) -> None:
     """Batches of 2 of other data of the same layout, without worker processes."""
     loader.batch_size, loader.num_workers, loader.persistent_workers = 2, 0, False

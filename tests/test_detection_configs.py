@@ -7,19 +7,25 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, DefaultScope, init_default_scope
-from reduced import DETECTORS, reduced_detector
-from torch import nn
+from reduced import DETECTORS, groups_in_a_name, reduced_detector
+from test_configs import DROP_PATH, norms_called_so, trained_parameters
 
 from mmvisattn.engine.checks import check_model
 
 pytest.importorskip('mmdet')
-NAME = re.compile(r'(?P<model>[a-z]+-[a-z-]+?)(?P<group>-g\d+)?_(?P<head>[a-z0-9-]+)'
+NAME = re.compile(r'(?P<model>[a-z]+-[a-z-]+?)(?P<group>-g\d+|-square)?_(?P<head>[a-z0-9-]+)'
                   r'_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_(?P<data>[a-z0-9]+)(-[a-z0-9]+)?$')
 HEADS = dict(RetinaNet='retinanet', MaskRCNN='mask-rcnn', CascadeRCNN='cascade-mask-rcnn', ATSS='atss',
              SparseRCNN='sparse-rcnn', DINO='dino-4scale', FCOS='fcos')
-# By family and detector: learning rate and weight decay.
-RECIPES = {('CrossFormer', None): (1e-4, 1e-4), ('TopFormer', None): (1e-4, 1e-4), ('SMT', None): (1e-4, 0.05),
-           ('SMT', 'MaskRCNN'): (2e-4, 0.05), ('SMT', 'SparseRCNN'): (2.5e-5, 1e-4)}
+# By family and detector: learning rate, weight decay, which parameters do not decay, gradient clipping.
+RECIPES = {
+    ('crossformer', None): (1e-4, 1e-4, None, None), ('topformer', None): (1e-4, 1e-4, None, None),
+    ('smt', None): (1e-4, 0.05, None, None), ('smt', 'MaskRCNN'): (2e-4, 0.05, norms_called_so, None),
+    ('smt', 'SparseRCNN'): (2.5e-5, 1e-4, None, 1), ('smt', 'DINO'): (1e-4, 1e-4, None, 0.1)}
+# By epochs: where the rate falls to a tenth.
+STEPS = {12: [8, 11], 36: [27, 33]}
+ON_COCO = pytest.mark.parametrize(
+    'path', [path for path in DETECTORS if re.search(r'e_coco$', path.stem)], ids=lambda path: path.stem)
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +43,7 @@ def test_the_name_says_what_is_in_it_and_the_parts_fit(path):
     assert cfg.train_dataloader.batch_size == int(name['batch'])
     assert cfg.auto_scale_lr.base_batch_size == int(name['batch']) * int(name['gpus'])
     assert HEADS[cfg.model.type] == name['head']
-    groups = cfg.model.backbone.get('group_size')
-    assert name['group'] == (groups and f'-g{groups if isinstance(groups, int) else groups[0]}')
+    assert name['group'] == groups_in_a_name(cfg.model.backbone)
     assert name['model'] == f"{cfg.model.backbone.type.split('.')[-1].lower()}-{cfg.model.backbone.arch}"
     check_model(cfg)
 
@@ -65,20 +70,51 @@ def test_trains_a_step_and_predicts(path, miniature_coco):
     assert ('masks' in result.pred_instances) == ('mask' in path.stem)
 
 
-@pytest.mark.parametrize('path', [path for path in ONE_OF_EACH if path.stem.endswith('_coco')], ids=lambda path: path.stem)
+@ON_COCO
 def test_the_recipe_is_the_papers(path, miniature_coco):
     cfg = reduced_detector(path, miniature_coco)
-    model = MODELS.build(cfg.model)
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    groups = {id(p): group for group in wrapper.param_groups for p in group['params']}
-    weight = next(m.weight for m in model.backbone.modules() if isinstance(m, (nn.Linear, nn.Conv2d)))
-    family = cfg.model.backbone.type.split('.')[-1]
-    rate, decay = RECIPES.get((family, cfg.model.type), RECIPES[family, None])
-    factor = 0.1 if cfg.model.type == 'DINO' else 1
-    assert (groups[id(weight)]['lr'], groups[id(weight)]['weight_decay']) == pytest.approx((rate * factor, decay))
-    assert isinstance(wrapper.optimizer, torch.optim.AdamW)
-    undecayed = [p for m in model.modules() if isinstance(m, (nn.LayerNorm, nn.modules.batchnorm._BatchNorm))
-                 for p in m.parameters()]
-    undecayed += [p for name, p in model.named_parameters() if 'position_bias' in name]
-    # A parameter of DINO's backbone is set by its rate's rule alone.
-    assert all(groups[id(p)]['weight_decay'] == 0 for p in undecayed if cfg.model.type != 'DINO')
+    family, detector = NAME.match(path.stem)['model'], cfg.model.type
+    rate, decay, exempt, clipping = RECIPES.get((family.split('-')[0], detector)) or RECIPES[family.split('-')[0], None]
+    for name, (lr, weight_decay) in trained_parameters(cfg).items():
+        assert lr == pytest.approx(rate * (0.1 if detector == 'DINO' and name.startswith('backbone') else 1)), name
+        assert weight_decay == (0 if exempt and exempt(name) else decay), name
+    assert (cfg.optim_wrapper.get('clip_grad') or {}).get('max_norm') == clipping
+    if detector != 'DINO':
+        warming, falling = cfg.param_scheduler
+        assert (warming.type, warming.start_factor, warming.end) == ('LinearLR', 0.001, 500)
+        assert (falling.milestones, falling.gamma) == (STEPS[cfg.train_cfg.max_epochs], 0.1)
+    drop_path = 0.2 if path.stem.startswith('smt-base_sparse') else DROP_PATH[family]
+    assert Config.fromfile(path).model.backbone.get('drop_path_rate', 0.1) == drop_path
+
+
+MULTI_SCALE = [(1333, side) for side in range(480, 801, 32)]
+
+
+@ON_COCO
+def test_images_are_scaled_as_the_papers_do(path):
+    cfg = Config.fromfile(path)
+    assert next(step for step in cfg.test_pipeline if step.type == 'Resize').scale == (1333, 800)
+    steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+    assert steps['RandomFlip'].prob == 0.5
+    if path.stem.startswith('smt'):
+        short, (resize, crop, again) = steps['RandomChoice'].transforms
+        assert [step.scales for step in (*short, again)] == [MULTI_SCALE] * 2
+        assert resize.scales == [(4200, 400), (4200, 500), (4200, 600)]
+        assert (crop.type, crop.crop_type, crop.crop_size) == ('RandomCrop', 'absolute_range', (384, 600))
+    elif cfg.train_cfg.max_epochs == 36:
+        assert steps['RandomChoiceResize'].scales == MULTI_SCALE
+    else:
+        assert steps['Resize'].scale == (1333, 800)
+    with_mask = 'mask' in path.stem
+    assert steps['LoadAnnotations'].get('with_mask', False) == with_mask
+    assert cfg.val_evaluator.metric == (['bbox', 'segm'] if with_mask else 'bbox')
+
+
+@pytest.mark.parametrize('path', [path for path in DETECTORS if 'cascade' in path.stem], ids=lambda path: path.stem)
+def test_the_heads_of_cascade_mask_rcnn(path):
+    heads = Config.fromfile(path).model.roi_head.bbox_head
+    assert len(heads) == 3
+    for head in heads:
+        assert (head.type, head.num_shared_convs, head.num_shared_fcs) == ('ConvFCBBoxHead', 4, 1)
+        assert (head.norm_cfg.type, head.reg_class_agnostic, head.reg_decoded_bbox) == ('SyncBN', False, True)
+        assert (head.loss_bbox.type, head.loss_bbox.loss_weight) == ('GIoULoss', 10.0)

@@ -21,16 +21,12 @@ def segmentor():
         backbone=dict(type='mmvisattn.TopFormer'),
         neck=dict(type='mmvisattn.SemanticInjection'),
         decode_head=dict(type='mmvisattn.SimpleHead', in_channels=[128] * 3, in_index=[0, 1, 2], channels=128,
-                         num_classes=150, norm_cfg=dict(type='BN'))))
+                         depthwise=True, num_classes=150, norm_cfg=dict(type='BN'))))
 
 
 def published_segmentor():
     """A whole segmentor as the authors' code saves it."""
-    whole = {f'backbone.{name}': tensor for name, tensor in golden.checkpoint(golden.read('topformer_t')).items()}
-    head = {'linear_fuse.conv.weight': [128, 128, 1, 1], 'conv_seg.weight': [150, 128, 1, 1], 'conv_seg.bias': [150]}
-    head |= {f'linear_fuse.bn.{leaf}': [128] for leaf in ('weight', 'bias', 'running_mean', 'running_var')}
-    head |= {'linear_fuse.bn.num_batches_tracked': []}
-    return whole | {f'decode_head.{name}': golden.fill(name, shape) for name, shape in head.items()}
+    return golden.checkpoint(golden.read('topformer_segmentor_t'))
 
 
 @pytest.mark.parametrize('wrap', [
@@ -69,7 +65,7 @@ def test_a_whole_segmentor():
     model = segmentor()
     report = load_official(model, dict(state_dict=published_segmentor()))
     assert not report.absent and len(report.loaded) == len(model.state_dict())
-    torch.testing.assert_close(model.decode_head.fuse.conv.weight, golden.fill('linear_fuse.conv.weight', [128, 128, 1, 1]))
+    torch.testing.assert_close(model.decode_head.fuse.conv.weight, golden.fill('decode_head.linear_fuse.conv.weight', [128, 1, 1, 1]))
 
 
 @pytest.mark.parametrize('change, message', [
@@ -93,6 +89,48 @@ def test_a_neck_in_part_is_an_error():
     del state['backbone.SIM.1.global_act.conv.weight']
     with pytest.raises(ValueError, match='neck.injections.0.global_gate.conv.weight'):
         load_official(segmentor(), state)
+
+
+def conv_bn(prefix, channels):
+    return {f'{prefix}.conv.weight': torch.randn(128, channels, 1, 1), **{
+        f'{prefix}.bn.{leaf}': torch.randn(128) for leaf in ('weight', 'bias', 'running_mean', 'running_var')},
+        f'{prefix}.bn.num_batches_tracked': torch.tensor(0)}
+
+
+@pytest.mark.parametrize('fusion, official', [
+    ('gated_sum', ('local_embedding', 'global_embedding', 'global_act')),
+    ('gated_sum_relu', ('local_embedding', 'global_embedding', 'global_act')),
+    ('sum', ('fuse1', 'fuse2')), ('product', ('fuse1', 'fuse2'))])
+def test_every_released_form_of_injection_loads(fusion, official):
+    model = torch.nn.Module()
+    model.backbone = TopFormer()
+    model.neck = MODELS.build(dict(type='mmvisattn.SemanticInjection', fusion=fusion))
+    state = dict(IMAGENET)
+    for level, channels in zip((1, 2, 3), (32, 64, 96)):
+        for name in official:
+            prefix = f'SIM.{level}.{name}'
+            if (fusion, name) == ('gated_sum_relu', 'global_act'):  # a convolution with bias and without norm
+                state |= {f'{prefix}.conv.weight': torch.randn(128, channels, 1, 1), f'{prefix}.conv.bias': torch.randn(128)}
+            else:
+                state |= conv_bn(prefix, channels)
+    report = load_official(model, state)
+    assert len(report.loaded) == len(state) == len(model.state_dict())
+    last = model.neck.injections[0].global_embedding if fusion == 'sum' else model.neck.injections[0].global_gate
+    torch.testing.assert_close(last.conv.weight, state[f'SIM.1.{official[-1]}.conv.weight'])
+
+
+def test_averaged_weights_are_reported_and_raw_ones_taken_if_asked(tmp_path):
+    raw = {name: tensor + 1 for name, tensor in IMAGENET.items()}
+    torch.save(dict(state_dict=raw, state_dict_ema=IMAGENET), tmp_path / 'official.pth')
+    model = TopFormer()
+    assert 'state_dict_ema, not those of state_dict' in str(load_official(model, tmp_path / 'official.pth'))
+    torch.testing.assert_close(model.stem.conv.weight, IMAGENET['tpm.stem.0.c.weight'])
+    load_official(model, tmp_path / 'official.pth', weights='raw')
+    torch.testing.assert_close(model.stem.conv.weight, raw['tpm.stem.0.c.weight'])
+    model = TopFormer(init_cfg=dict(
+        type='mmvisattn.OfficialPretrained', checkpoint=str(tmp_path / 'official.pth'), weights='raw'))
+    model.init_weights()
+    torch.testing.assert_close(model.stem.conv.weight, raw['tpm.stem.0.c.weight'])
 
 
 def test_other_variants_do_not_fit():

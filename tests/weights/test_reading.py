@@ -1,4 +1,5 @@
 """Files are read without running code from them."""
+import argparse
 import functools
 import http.server
 import os
@@ -6,11 +7,13 @@ import pickle
 import sys
 import threading
 import types
+import zipfile
 
+import numpy as np
 import pytest
 import torch
 
-from mmvisattn.weights import read_checkpoint
+from mmvisattn.weights import read_checkpoint, read_weights
 
 STATE = {'a.weight': torch.arange(3.0)}
 
@@ -51,6 +54,53 @@ def test_a_pickled_config_node_is_data_only(tmp_path, monkeypatch):
     torch.save(dict(model=STATE, config=config), tmp_path / 'official.pth')
     monkeypatch.delitem(sys.modules, 'yacs.config')
     assert_read(read_checkpoint(tmp_path / 'official.pth'))
+
+
+@pytest.mark.parametrize('core', ['core', '_core'])
+def test_arguments_and_numpy_scalars_are_data_only(core, tmp_path, monkeypatch):
+    """As timm writes them into TopFormer's files, with the module names of numpy 1 or 2."""
+    extra = dict(args=argparse.Namespace(lr=np.float64(0.1), mean=np.array([1.0, 2.0], dtype=np.float32), name='x',
+                                         on=np.bool_(True), steps=np.array(['a', 'bc'])))
+    module = types.ModuleType(f'numpy.{core}.multiarray')
+    for name, function in (('scalar', np.float64(0).__reduce__()[0]), ('_reconstruct', np.empty(0).__reduce__()[0])):
+        monkeypatch.setattr(function, '__module__', module.__name__, raising=False)
+        setattr(module, name, function)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    torch.save(dict(state_dict=STATE, **extra), tmp_path / 'official.pth')
+    content = b''.join(zipfile.ZipFile(tmp_path / 'official.pth').read(name) for name in ('official/data.pkl',))
+    assert f'numpy.{core}.multiarray'.encode() in content
+    assert_read(read_checkpoint(tmp_path / 'official.pth'))
+
+
+def test_arguments_that_run_code_are_refused(tmp_path):
+    trace = tmp_path / 'trace'
+    torch.save(dict(STATE, args=argparse.Namespace(hook=Hostile(f'touch {trace}'))), tmp_path / 'hostile.pth')
+    with pytest.raises(ValueError, match='hostile.pth.*never run'):
+        read_checkpoint(tmp_path / 'hostile.pth')
+    assert not trace.exists()
+
+
+EMA = {'a.weight': torch.arange(3.0) + 1}
+
+
+@pytest.mark.parametrize('content', [
+    dict(state_dict=EMA, state_dict_ema=STATE), dict(state_dict_ema=STATE, model=EMA), dict(model=dict(state_dict_ema=STATE))])
+def test_averaged_weights_come_first_and_are_reported(content):
+    state, note = read_weights(content)
+    assert_read(state)
+    assert note.startswith('the weights of state_dict_ema')
+    assert ('not those of' in note) == (len(content) > 1)
+
+
+def test_raw_weights_can_be_chosen():
+    state, note = read_weights(dict(state_dict=STATE, state_dict_ema=EMA), 'raw')
+    assert_read(state)
+    assert note == 'the weights of state_dict, not those of state_dict_ema'
+    assert read_weights(dict(state_dict=STATE))[1] == ''
+    with pytest.raises(ValueError, match='averaged weights only'):
+        read_checkpoint(dict(state_dict_ema=STATE), 'raw')
+    with pytest.raises(ValueError, match="weights='mean'"):
+        read_checkpoint(STATE, 'mean')
 
 
 @pytest.mark.parametrize('content', [b'', b'not a checkpoint', pickle.dumps(3)], ids=['empty', 'text', 'pickle'])
