@@ -11,7 +11,7 @@ import yaml
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 
-# By name: a pattern of the models' names, and whether the row names their training or their architecture alone.
+# By the name of a table: a pattern of its models' names.
 TABLES = {
     'ImageNet': r'.*_in1k',
     'ADE20K, Semantic FPN': r'.*_fpn_.*_ade20k',
@@ -21,7 +21,8 @@ TABLES = {
     'Restoration': r'restormer_',
 }
 WORDS = {'fpn': 'Semantic FPN', 'upernet': 'UPerNet', 'retinanet': 'RetinaNet', 'mask-rcnn': 'Mask R-CNN',
-         'cascade-mask-rcnn': 'Cascade Mask R-CNN', 'atss': 'ATSS', 'sparse-rcnn': 'Sparse R-CNN', 'dino-4scale': 'DINO, 4 scales',
+         'cascade-mask-rcnn': 'Cascade Mask R-CNN', 'atss': 'ATSS', 'sparse-rcnn': 'Sparse R-CNN',
+         'dino-4scale': 'DINO, 4 scales',
          'tiny': 'T', 'small': 'S', 'base': 'B', 'large': 'L', 'pp-small': '++S', 'pp-base': '++B', 'pp-large': '++L',
          'pp-huge': '++H', 'g7': 'groups of 7', 'g14': 'groups of 14'}
 METRICS = {'mIoU': 'mIoU', 'mIoU(ms+flip)': 'mIoU, multi-scale', 'box AP': 'box AP', 'mask AP': 'mask AP',
@@ -75,7 +76,7 @@ def rows_of(model: dict) -> list[dict[str, str]]:
 def table(models: list[dict]) -> str:
     """A Markdown table with the columns that any of the models has a value for."""
     rows = [row for model in models for row in rows_of(model)]
-    titles = [title for title in dict.fromkeys(title for row in rows for title in row) if any(row.get(title) for row in rows)]
+    titles = list(dict.fromkeys(title for row in rows for title, value in row.items() if value))
     lines = [titles, ['---'] * len(titles), *([row.get(title, '') for title in titles] for row in rows)]
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 

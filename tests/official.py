@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from mmvisattn.weights.loading import key_map_of
 
-# The recordings that list the names of a backbone, and changes to them.
+# By the name of a backbone, the recording that lists its tensors.
 RECORDINGS = {
-    'crossformer-tiny': 'crossformer_t', 'crossformer-small': 'crossformer_dense_s', 'crossformer-base': 'crossformer_dense_b',
-    'crossformer-large': 'crossformer_l', 'crossformer-pp-small': 'crossformer_pp_s', 'crossformer-pp-base': 'crossformer_pp_s',
+    'crossformer-tiny': 'crossformer_t', 'crossformer-small': 'crossformer_dense_s',
+    'crossformer-base': 'crossformer_dense_b', 'crossformer-large': 'crossformer_l',
+    'crossformer-pp-small': 'crossformer_pp_s', 'crossformer-pp-base': 'crossformer_pp_s',
     'smt-tiny': 'smt_t', 'smt-small': 'smt_s', 'smt-base': 'smt_b', 'smt-large': 'smt_imagenet_l',
     'topformer-tiny': 'topformer_t', 'topformer-small': 'topformer_s', 'topformer-base': 'topformer_b',
 }
@@ -28,34 +29,28 @@ def model_of(path) -> nn.Module:
     return MODELS.build(without_sync_bn(cfg.model)).eval()
 
 
-def backbone_tensors(model: nn.Module, name: str) -> dict[str, list[int]]:
+def backbone_shapes(model: nn.Module, name: str) -> dict[str, list[int]]:
     """The official names and shapes of a model's backbone, after the recording of it."""
-    recorded = dict(golden.read(RECORDINGS[re.match(r'[a-z]+-(?:pp-)?[a-z]+', name)[0]])['tensors'])
-    found = {}
-    for official, shape in recorded.items():
-        official = re.sub(r'\.local_conv\.', '.dw_conv.', official)
-        if re.match(r'head\.|norm\.', official) or ('SIM.' in official and not hasattr(model, 'neck')):
-            continue
-        if name.startswith('crossformer-pp-base'):  # as ++S, but half as wide again
-            ours = key_map_of(model.backbone).translate(f'backbone.{official}', ())
-            shape = list(model.state_dict()[ours].shape)
-        found[f'backbone.{official}'] = shape
-    return found
+    recorded = golden.read(RECORDINGS[re.match(r'[a-z]+-(?:pp-)?[a-z]+', name)[0]])['tensors']
+    # As in the authors' dense code: no classifier, and one name is another than in their ImageNet files.
+    shapes = {f'backbone.{official}'.replace('.local_conv.', '.dw_conv.'): shape
+              for official, shape in recorded if not re.match(r'head\.|norm\.', official)}
+    if name.startswith('crossformer-pp-base'):  # named as ++S, but half as wide again
+        translate, ours = key_map_of(model.backbone).translate, model.state_dict()
+        shapes = {official: list(ours[translate(official, ours)].shape) for official in shapes}
+    return shapes
 
 
 def checkpoint(model: nn.Module, name: str) -> dict[str, Tensor]:
     """What the authors would publish for a config: their names of the backbone, mmseg's and mmdet's of the rest."""
-    is_topformer = type(model.backbone).__name__ == 'TopFormer'
-    tensors = backbone_tensors(model, name)
-    if is_topformer and not any('SIM' in tensor for tensor in tensors):
-        raise ValueError(f'{name}: the recording has no injection')
-    if is_topformer and not hasattr(model, 'decode_head'):
-        tensors = {official: shape for official, shape in tensors.items() if 'SIM.' not in official}
-    for ours, tensor in model.state_dict().items():
-        part = ours.split('.')[0]
-        if part != 'backbone' and not (is_topformer and part == 'neck' and hasattr(model, 'decode_head')):
-            tensors[ours.replace('decode_head.fuse.', 'decode_head.linear_fuse.')] = list(tensor.shape)
-    return {official: golden.fill(official, shape) for official, shape in tensors.items()}
+    with_injection = type(getattr(model, 'neck', None)).__name__ == 'SemanticInjection'
+    shapes = {official: shape for official, shape in backbone_shapes(model, name).items()
+              if with_injection or '.SIM.' not in official}
+    ours = {'backbone', 'neck'} if with_injection else {'backbone'}  # named by the authors
+    for tensor, value in model.state_dict().items():
+        if tensor.split('.')[0] not in ours:
+            shapes[tensor.replace('decode_head.fuse.', 'decode_head.linear_fuse.')] = list(value.shape)
+    return {official: golden.fill(official, shape) for official, shape in shapes.items()}
 
 
 def wrapped(state: dict[str, Tensor]) -> dict:

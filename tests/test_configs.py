@@ -117,7 +117,8 @@ def test_the_recipe_is_the_papers(path, miniature):
 def test_images_are_scaled_as_the_papers_do(path):
     cfg = Config.fromfile(path)
     nominal = (2048, cfg.crop_size[0])
-    resize, crop = (next(step for step in cfg.train_pipeline if step.type == kind) for kind in ('RandomResize', 'RandomCrop'))
+    steps = {step.type: step for step in cfg.train_pipeline}
+    resize, crop = steps['RandomResize'], steps['RandomCrop']
     assert (resize.scale, resize.ratio_range, resize.keep_ratio) == (nominal, (0.5, 2.0), True)
     assert (crop.crop_size, crop.cat_max_ratio) == (cfg.crop_size, 0.75)
     assert next(step for step in cfg.test_pipeline if step.type == 'Resize').scale == nominal

@@ -85,7 +85,8 @@ def test_how_many_are_counted():
 
 
 def test_the_tables_are_those_of_the_metafiles():
-    done = subprocess.run([sys.executable, ROOT / 'docs/make_tables.py', '--check'], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / 'docs/make_tables.py', '--check'], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -70,7 +70,10 @@ class Grouping:
 
     @classmethod
     def of(cls, height: int, width: int, rows: int, cols: int, interval: int, device: torch.device) -> 'Grouping':
-        """The groups of a map of ``height`` x ``width`` tokens: at most ``rows`` x ``cols`` tokens each, ``interval`` apart."""
+        """The groups of a map of ``height`` x ``width`` tokens.
+
+        A group has at most ``rows`` x ``cols`` tokens, ``interval`` rows and columns apart.
+        """
         # How a map is cut depends on its size in too many ways for one graph: torch.compile makes one a size.
         height, width = operator.index(height), operator.index(width)
         horizontal = _by_length(axis_groups(width, cols, interval), device)

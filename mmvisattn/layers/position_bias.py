@@ -56,7 +56,7 @@ class DynamicPositionBias(BaseModule):
         Returns:
             For each (num_heads, 2 rows - 1, 2 cols - 1); the middle is the offset of a token from itself.
         """
-        weight = self.mlp[0].weight
+        weight = next(self.mlp.parameters())
         max_rows, max_cols = (max(n) for n in zip(*sizes))
         row_offsets, col_offsets = (
             torch.arange(1 - n, n, device=weight.device, dtype=weight.dtype) for n in (max_rows, max_cols))

@@ -15,8 +15,8 @@ class KeyMap:
             ``[1]``, … are the parts of one tensor along its first dimension.
         alternatives: (pattern, replacement) applied to a result that the model does not have, taken if the model has what
             they give.
-        dropped: patterns of official names of the backbone, without ``backbone.``, that have no place in a dense-prediction model: the ImageNet classifier, and
-            buffers that are computed instead.
+        dropped: patterns of official names of the backbone, without ``backbone.``, that have no place in a dense-prediction
+            model: the ImageNet classifier, and buffers that are computed instead.
     """
     rules: tuple[tuple[str, str], ...] = ()
     alternatives: tuple[tuple[str, str], ...] = ()

@@ -24,7 +24,8 @@ def _numpy_types() -> list:
         _reconstruct=np.empty(0).__reduce__()[0], scalar=np.float64(0).__reduce__()[0])  # type: ignore[index]
     return [
         np.ndarray, np.dtype, *{type(np.dtype(code)) for code in '?bBhHiIlLqQefdFDSU'},
-        *((function, f'numpy.{core}.multiarray.{name}') for core in ('core', '_core') for name, function in functions.items()),
+        *((function, f'numpy.{core}.multiarray.{name}')
+          for core in ('core', '_core') for name, function in functions.items()),
     ]
 
 

@@ -51,7 +51,7 @@ def restormer(**kwargs):
 
 
 class Classifier(nn.Module):
-    """A backbone as the authors classify with it: the last map, normed (CrossFormer) or not, averaged, and a linear layer."""
+    """A backbone as the authors classify with it: the last map, normed or not, averaged, and a linear layer."""
 
     def __init__(self, backbone: nn.Module, with_norm: bool):
         super().__init__()

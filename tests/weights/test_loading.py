@@ -65,7 +65,8 @@ def test_a_whole_segmentor():
     model = segmentor()
     report = load_official(model, dict(state_dict=published_segmentor()))
     assert not report.absent and len(report.loaded) == len(model.state_dict())
-    torch.testing.assert_close(model.decode_head.fuse.conv.weight, golden.fill('decode_head.linear_fuse.conv.weight', [128, 1, 1, 1]))
+    expected = golden.fill('decode_head.linear_fuse.conv.weight', [128, 1, 1, 1])
+    torch.testing.assert_close(model.decode_head.fuse.conv.weight, expected)
 
 
 @pytest.mark.parametrize('change, message', [

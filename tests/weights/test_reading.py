@@ -84,7 +84,8 @@ EMA = {'a.weight': torch.arange(3.0) + 1}
 
 
 @pytest.mark.parametrize('content', [
-    dict(state_dict=EMA, state_dict_ema=STATE), dict(state_dict_ema=STATE, model=EMA), dict(model=dict(state_dict_ema=STATE))])
+    dict(state_dict=EMA, state_dict_ema=STATE), dict(state_dict_ema=STATE, model=EMA),
+    dict(model=dict(state_dict_ema=STATE))])
 def test_averaged_weights_come_first_and_are_reported(content):
     state, note = read_weights(content)
     assert_read(state)

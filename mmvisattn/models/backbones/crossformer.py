@@ -248,8 +248,8 @@ class Stage(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x)
         height, width = (operator.index(side) for side in x.shape[1:3])  # one graph a size, see Grouping.of
-        kinds = [block.kind(height, width) for block in self.blocks]
-        groupings = {kind: Grouping.of(height, width, *kind, x.device) for kind in set(kinds)}
+        kinds: list[tuple[int, int, int]] = [block.kind(height, width) for block in self.blocks]
+        groupings = {kind: Grouping.of(height, width, *kind, device=x.device) for kind in set(kinds)}
         for block, kind in zip(self.blocks, kinds):
             x = run(block, x, self.with_cp, groupings[kind])
         return x

@@ -54,7 +54,8 @@ class SemanticInjection(BaseModule):
         out_channels: channels of every returned map.
         injected_levels: the levels that are injected and returned, in this order.
         fusion: 'gated_sum', local * hsigmoid(gate) + global (the paper's); 'gated_sum_relu', the same with conv-BN-ReLU
-            embeddings and a gate without norm (the released 'muli_sum_cbr'); 'sum', local + global; 'product', local * hsigmoid(gate).
+            embeddings and a gate without norm (the released 'muli_sum_cbr'); 'sum', local + global; 'product',
+            local * hsigmoid(gate).
         semantics_extractor: None if the last input is the semantics map, as TopFormer gives it; behind a backbone that
             returns a pyramid only, arguments of ``SemanticsExtractor`` (at least ``num_heads``), which then makes that
             map from the pooled pyramid.
