@@ -33,12 +33,15 @@ demo-det: $(ENV)/ready data/miniature-coco
 	$(PY) tools/train.py $(MINIATURE_DETECTION_CONFIG) --work-dir work_dirs/demo-det
 	$(PY) tools/report.py work_dirs/demo-det
 
-test: $(ENV)/ready
-	$(PY) -m pytest -m "not install and not slow" --cov=mmvisattn --cov-report=term-missing:skip-covered
+# One thread for each worker: OpenMP's threads wait for each other actively, and take all cores each.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4
 
-# Compiles every backbone to machine code.
+test: $(ENV)/ready
+	$(PYTEST) -m "not install and not slow" --cov --cov-report=term-missing:skip-covered
+
+# Compiles every backbone to machine code, and evaluates every published segmentor and detector.
 test-slow: $(ENV)/ready
-	$(PY) -m pytest -m slow
+	$(PYTEST) -m slow
 
 # Set-up itself, from a copy of the tree, with both lines: builds mmcv where no wheel is kept.
 test-install: $(ENV)/ready

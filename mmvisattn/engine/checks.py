@@ -67,8 +67,15 @@ def _categories(path: Path) -> list[str]:
         found = re.search(rb'"categories"\s*:\s*(?=\[)', content)
         if found is None:
             return []
-        end = re.compile(rb'\]').search(content, found.end())
-        return [category['name'] for category in json.loads(content[found.end():end.end()])] if end else []
+        size = 2**16
+        while True:
+            text = content[found.end():found.end() + size].decode(errors='ignore')
+            try:
+                return [category['name'] for category in json.JSONDecoder().raw_decode(text)[0]]
+            except json.JSONDecodeError as error:
+                if found.end() + size >= len(content):
+                    raise UsageError(f'the categories of {path} cannot be read: {error}') from error
+                size *= 4
 
 
 def _check_categories(cfg: Config, name: str, dataset: dict, path: Path) -> None:

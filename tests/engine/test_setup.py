@@ -1,5 +1,6 @@
 """Fitting a config to the command line and the machine."""
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from mmengine.registry import MODELS
 from reduced import ROOT
 
-from mmvisattn.engine.checks import UsageError, check_data
+from mmvisattn.engine.checks import UsageError, _categories, check_data
 from mmvisattn.engine.setup import load_config, load_weights
 
 CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_8xb2-160k_ade20k-512x512.py'
@@ -45,6 +46,21 @@ def test_missing_parts_of_the_data_are_named(miniature, tmp_path):
     with pytest.raises(UsageError, match='train_dataloader.*images/training'):
         check_data(cfg, 'train_dataloader')
     check_data(loaded(data_root=str(miniature)), 'train_dataloader', 'val_dataloader')
+
+
+@pytest.mark.parametrize('categories', [
+    [dict(id=1, name='person', keypoints=['nose', 'eye'], skeleton=[[1, 2]])],
+    [dict(id=1, name='a ] in the name'), dict(id=2, name='é' * 70000)]], ids=['keypoints', 'brackets'])
+@pytest.mark.parametrize('behind', [{}, dict(annotations=[dict(bbox=[1, 2, 3, 4])] * 3000)], ids=['end', 'middle'])
+def test_categories_are_read_as_json(categories, behind, tmp_path):
+    (tmp_path / 'instances.json').write_text(json.dumps(dict(info={}, categories=categories, **behind), ensure_ascii=False))
+    assert _categories(tmp_path / 'instances.json') == [category['name'] for category in categories]
+
+
+def test_broken_categories_are_named(tmp_path):
+    (tmp_path / 'instances.json').write_text('{"categories": [{"id": 1, "name": "per')
+    with pytest.raises(UsageError, match='instances.json'):
+        _categories(tmp_path / 'instances.json')
 
 
 def test_imagenet_weights_are_no_trained_model():

@@ -1,0 +1,54 @@
+"""Every command line in the documentation can be typed as it stands."""
+import os
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+from reduced import ROOT
+
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted(ROOT.glob('configs/*/README.md'))]
+
+
+def commands(page):
+    """The lines of code blocks that call a tool or make, with their continuations."""
+    code = re.sub(r'\\\n\s*', '', '\n'.join(re.findall(r'^(?: {4}|\t)(.*)$', page.read_text(), re.MULTILINE)))
+    for line in code.splitlines():
+        words = shlex.split(line, comments=True)
+        if words and (words[0] == 'make' or any(re.match(r'tools/\w+\.py', word) for word in words)):
+            yield words
+
+
+COMMANDS = [pytest.param(words, id=' '.join(words)[:60]) for page in PAGES for words in commands(page)]
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) >= 12
+
+
+@cache
+def options_of(tool):
+    done = subprocess.run([sys.executable, ROOT / tool, '--help'], capture_output=True, text=True, check=True,
+                          env=dict(os.environ, PYTHONPATH=str(ROOT)))
+    return set(re.findall(r'--[\w-]+', done.stdout))
+
+
+@pytest.mark.parametrize('words', COMMANDS)
+def test_the_command_exists(words):
+    if words[0] == 'make':
+        targets = [word for word in words[1:] if '=' not in word]
+        known = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
+        assert targets and set(targets) <= set(known)
+        return
+    index, tool = next((i, word) for i, word in enumerate(words) if word.startswith('tools/'))
+    assert os.access(ROOT / tool, os.X_OK), f'{tool} is not executable'
+    arguments = [word.strip('[]…') for word in words[index + 1:]]
+    assert {word for word in arguments if word.startswith('--')} <= options_of(tool)
+    assert all((ROOT / word).is_file() for word in arguments if word.startswith('configs/'))
+
+
+def test_all_tools_are_executable():
+    tools = [*(ROOT / 'tools').glob('*.py'), *(ROOT / 'docs').glob('*.py')]
+    assert tools and all(os.access(tool, os.X_OK) and tool.read_text().startswith('#!') for tool in tools)
