@@ -12,14 +12,19 @@ from mmengine.registry import Registry  # noqa: E402
 
 SCOPE = 'mmvisattn'
 
-MODELS = Registry('model', parent=mmengine_registry.MODELS, scope=SCOPE, locations=['mmvisattn.models'])
-DATASETS = Registry('dataset', parent=mmengine_registry.DATASETS, scope=SCOPE, locations=['mmvisattn.datasets'])
-TRANSFORMS = Registry('transform', parent=mmengine_registry.TRANSFORMS, scope=SCOPE, locations=['mmvisattn.datasets'])
-DATA_SAMPLERS = Registry('data sampler', parent=mmengine_registry.DATA_SAMPLERS, scope=SCOPE, locations=['mmvisattn.engine'])
-HOOKS = Registry('hook', parent=mmengine_registry.HOOKS, scope=SCOPE, locations=['mmvisattn.engine'])
-METRICS = Registry('metric', parent=mmengine_registry.METRICS, scope=SCOPE, locations=['mmvisattn.evaluation'])
-WEIGHT_INITIALIZERS = Registry(
-    'weight initializer', parent=mmengine_registry.WEIGHT_INITIALIZERS, scope=SCOPE, locations=['mmvisattn.weights'])
+
+def child(name: str, parent: Registry, *locations: str) -> Registry:
+    """A registry of this package, and the modules that fill it."""
+    return Registry(name, parent=parent, scope=SCOPE, locations=[f'{SCOPE}.{location}' for location in locations])
+
+
+MODELS = child('model', mmengine_registry.MODELS, 'models', 'restoration.image_restorer')
+DATASETS = child('dataset', mmengine_registry.DATASETS, 'datasets', 'restoration.datasets')
+TRANSFORMS = child('transform', mmengine_registry.TRANSFORMS, 'restoration.datasets')
+DATA_SAMPLERS = child('data sampler', mmengine_registry.DATA_SAMPLERS, 'restoration.progressive_patches')
+HOOKS = child('hook', mmengine_registry.HOOKS, 'restoration.progressive_patches')
+METRICS = child('metric', mmengine_registry.METRICS, 'restoration.metric')
+WEIGHT_INITIALIZERS = child('weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'weights')
 
 
 def register_missing(registry: Registry, name: str, package: str) -> None:

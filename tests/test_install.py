@@ -3,7 +3,7 @@ import os
 import subprocess
 
 import pytest
-from reduced import ROOT
+from helpers.reduced import ROOT
 
 
 @pytest.mark.install
@@ -13,7 +13,7 @@ def test_a_fresh_clone_sets_itself_up(stack, folder, tmp_path):
     subprocess.run(['git', 'clone', '--quiet', ROOT, clone], check=True)
     subprocess.run(['make', 'setup', f'STACK={stack}'], cwd=clone, check=True)
     python = clone / folder / 'bin' / 'python'
-    code = "import mmcv.ops, mmdet, mmseg; from mmvisattn.models import backbones; print(len(backbones.__all__))"
+    code = "import mmcv.ops, mmdet, mmseg; from mmvisattn import models; print(len(models.__all__))"
     done = subprocess.run([python, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True,
                           env={key: value for key, value in os.environ.items() if key != 'PYTHONPATH'})
     assert int(done.stdout.splitlines()[-1]) >= 2

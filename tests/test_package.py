@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 
-from reduced import CONFIGS, ROOT
+from helpers.reduced import CONFIGS, ROOT
 
 CHECK = """
 import mmvisattn, pathlib

@@ -7,7 +7,7 @@ import sys
 from functools import cache
 
 import pytest
-from reduced import ROOT
+from helpers.reduced import ROOT
 
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted(ROOT.glob('configs/*/README.md'))]
 

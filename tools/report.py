@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmvisattn.engine.setup import run_tool
-from mmvisattn.visualization.training_report import report
+from mmvisattn.cli.arguments import run_tool
+from mmvisattn.cli.training_report import report
 
 
 def main() -> None:

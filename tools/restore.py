@@ -10,10 +10,10 @@ from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
 from tqdm import tqdm
 
-from mmvisattn.engine.checks import UsageError
-from mmvisattn.engine.setup import checkpoint_path, load_weights, read_config, run_tool
-from mmvisattn.images import Picture, as_channels, read_picture, write_picture
-from mmvisattn.models.restorers import ImageRestorer
+from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, read_config, run_tool
+from mmvisattn.cli.checks import UsageError
+from mmvisattn.restoration.image_restorer import ImageRestorer
+from mmvisattn.restoration.pictures import Picture, as_channels, read_picture, write_picture
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -27,6 +27,7 @@ def parse_args() -> argparse.Namespace:
                         default=Path(__file__).parents[1]
                         / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py')
     parser.add_argument('--checkpoint', required=True, help="a checkpoint of tools/train.py, or the authors' published one")
+    add_weights_option(parser)
     parser.add_argument('--right', type=Path, help="a dual-pixel model's second view: as INPUT, which is then the left one")
     parser.add_argument('--tile', type=int, help='restore in square tiles of this many pixels a side, to save memory')
     parser.add_argument('--tile-overlap', type=int, default=32, help='pixels that tiles share (default: %(default)s)')
@@ -41,7 +42,7 @@ def build(args: argparse.Namespace) -> ImageRestorer:
     model = MODELS.build(cfg.model)
     if not isinstance(model, ImageRestorer):
         raise UsageError(f'--config {args.config} has a {type(model).__name__}, not an ImageRestorer')
-    load_weights(model, checkpoint_path(args.checkpoint))
+    load_weights(model, checkpoint_path(args.checkpoint), args.weights)
     if args.tile is not None and not 0 <= args.tile_overlap < args.tile:
         raise UsageError(f'--tile-overlap {args.tile_overlap} must be at least 0 and less than --tile {args.tile}')
     if (args.right is not None) != (model.backbone.in_channels > 3):

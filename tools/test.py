@@ -6,8 +6,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmvisattn.engine.checks import UsageError, check_data, check_model
-from mmvisattn.engine.setup import argument_parser, checkpoint_path, load_config, load_weights, run_tool
+from mmvisattn.cli.arguments import add_weights_option, argument_parser, checkpoint_path, load_config, load_weights, run_tool
+from mmvisattn.cli.checks import UsageError, check_data, check_model
 
 # By the type of the config's metric, the hook that paints.
 PAINTERS = dict(IoUMetric='SegVisualizationHook', CocoMetric='DetVisualizationHook')
@@ -47,6 +47,7 @@ def augment(cfg: Config, name: Path) -> None:
 def main() -> None:
     parser = argument_parser('Evaluate a trained model.')
     parser.add_argument('checkpoint', help="a checkpoint of tools/train.py, or the authors' published one: path or URL")
+    add_weights_option(parser)
     parser.add_argument('--show-dir', type=Path, help='paint truth and predictions of every image there')
     parser.add_argument('--out', type=Path, help='write predictions there: label images, or boxes and masks as COCO results')
     parser.add_argument('--classwise', action='store_true', help='a detector\'s AP of every class (segmentors always tell)')
@@ -69,7 +70,7 @@ def main() -> None:
         augment(cfg, args.config)
     cfg.load_from = None
     runner = Runner.from_cfg(cfg)
-    print_log(f'{checkpoint}: {load_weights(runner.model, checkpoint)}', logger='current')
+    print_log(f'{checkpoint}: {load_weights(runner.model, checkpoint, args.weights)}', logger='current')
     runner.test()
 
 

@@ -3,8 +3,8 @@
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
-from mmvisattn.engine.checks import UsageError, check_data, check_model
-from mmvisattn.engine.setup import argument_parser, checkpoint_path, load_config, run_tool
+from mmvisattn.cli.arguments import argument_parser, checkpoint_path, load_config, run_tool
+from mmvisattn.cli.checks import UsageError, check_data, check_model
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from mmvisattn.engine.checks import UsageError
-from mmvisattn.engine.setup import checkpoint_path, load_weights, read_config, run_tool
-from mmvisattn.models.backbones import SMT, CrossFormer
-from mmvisattn.visualization.attention_groups import attended_in_stages
+from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, read_config, run_tool
+from mmvisattn.cli.checks import UsageError
+from mmvisattn.models import SMT, CrossFormer
 from mmvisattn.visualization.attention_picture import draw, normalised
-from mmvisattn.visualization.modulation import modulation_in_stages
+from mmvisattn.visualization.crossformer import attended_in_stages
+from mmvisattn.visualization.smt import modulation_in_stages
 from mmvisattn.weights import load_official
 
 IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
@@ -47,8 +47,8 @@ def build(args: argparse.Namespace) -> tuple[nn.Module, dict]:
         model.init_weights()
         if checkpoint:
             try:
-                load_official(model, checkpoint)
-            except ValueError as error:
+                load_official(model, checkpoint, args.weights)
+            except (ValueError, FileNotFoundError) as error:
                 raise UsageError(f'{error} (a checkpoint trained here also needs its --config)') from error
         return model.eval(), IMAGENET
     cfg = read_config(args.config)
@@ -56,7 +56,7 @@ def build(args: argparse.Namespace) -> tuple[nn.Module, dict]:
     model = MODELS.build(cfg.model)
     model.init_weights()
     if checkpoint:
-        load_weights(model, checkpoint)
+        load_weights(model, checkpoint, args.weights)
     if panels_of(model.backbone) is None:
         raise UsageError(f'--config {args.config} has a {type(model.backbone).__name__}; only '
                          f'{" and ".join(family.__name__ for family in PANELS)} can be drawn')
@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument('--config', type=Path, help='config of a trained model (default: the backbone alone)')
     parser.add_argument('--backbone', default='crossformer-small', choices=sorted(BACKBONES), help='without --config')
     parser.add_argument('--checkpoint', help="weights: of a training with --config, or the authors' (default: random)")
+    add_weights_option(parser)
     parser.add_argument('--point', nargs=2, type=fraction, default=(0.5, 0.5), metavar=('X', 'Y'),
                         help='the token, as fractions of the image (default: the middle)')
     parser.add_argument('--out', type=Path, default=Path('attention.png'), help='the picture (default: %(default)s)')

@@ -1,9 +1,7 @@
-"""Data sets that mmseg does not have itself, and those of image restoration; without the package that one needs, building
-it says how to install it."""
+"""Data sets that mmseg and mmdet do not have themselves. If the package that one needs is missing, building it raises an
+ImportError with the command that installs it."""
 from mmvisattn.dependencies import installed
 from mmvisattn.registry import DATASETS, register_missing
-
-from . import restoration  # noqa: F401
 
 if installed('mmseg'):
     from .segmentation import CamVidDataset, MiniatureDataset  # noqa: F401

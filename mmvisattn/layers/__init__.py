@@ -1,18 +1,20 @@
-"""Parts that several models share."""
-from .activation_checkpoint import run
-from .conv_bn import ConvNormAct, fuse_conv_bn
-from .cross_scale_embedding import CrossScaleEmbedding
-from .grouping import Grouping
-from .layout import channels_last, fast_layout, standard_layout
-from .portions import in_bands, in_portions, portion_slices
-from .position_bias import DynamicPositionBias, bias_between_tokens
-from .restormer_block import GDFN, MDTA, ChannelNorm, RestormerBlock
-from .scale_aware_modulation import MultiHeadMixedConv, ScaleAwareAggregation, ScaleAwareModulation
-from .semantics_extractor import SemanticsExtractor, pyramid_pooling
+"""What the models of two or more papers share. The blocks of one paper are in its package under ``mmvisattn.models``."""
+from .blocks import BlockSequence, checkpointed, drop_path_rates, stochastic_depth
+from .chunks import chunks_of, in_chunks
+from .conv_norm_act import ConvNormAct, fuse_conv_bn, has_hooks
+from .memory_format import apply_channels_last, to_contiguous, to_fast_format
 
 __all__ = [
-    'GDFN', 'MDTA', 'ChannelNorm', 'ConvNormAct', 'CrossScaleEmbedding', 'DynamicPositionBias', 'Grouping',
-    'MultiHeadMixedConv', 'RestormerBlock', 'ScaleAwareAggregation', 'ScaleAwareModulation', 'SemanticsExtractor',
-    'bias_between_tokens', 'channels_last', 'fast_layout', 'fuse_conv_bn', 'in_bands', 'in_portions', 'portion_slices',
-    'pyramid_pooling', 'run', 'standard_layout',
+    'BlockSequence', 'ConvNormAct', 'apply_channels_last', 'checkpointed', 'chunks_of', 'drop_path_rates',
+    'fuse_conv_bn', 'has_hooks', 'in_chunks', 'stochastic_depth', 'to_contiguous', 'to_fast_format',
 ]
+
+# Where these blocks were before each paper had a package of its own.
+MOVED = ('GDFN', 'MDTA', 'RestormerBlock', 'ScaleAwareModulation')
+
+
+def __getattr__(name: str):
+    if name in MOVED:
+        from mmvisattn import models
+        return getattr(models, name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -8,13 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from . import crossformer, restormer, smt, topformer
 from .key_map import KeyMap
 from .reading import read_weights
-
-KEY_MAPS = {
-    'CrossFormer': crossformer.KEYS, 'Restormer': restormer.KEYS, 'RestormerEncoder': restormer.ENCODER_KEYS,
-    'SMT': smt.KEYS, 'TopFormer': topformer.KEYS}
 
 BACKBONE = 'backbone.'
 
@@ -27,6 +22,7 @@ class LoadReport:
         loaded: our names of the tensors that were set.
         dropped: official names left out on purpose (the ImageNet classifier, buffers that are computed instead).
         unused: parts of a whole segmentor or detector that are left out because only a backbone is to be filled.
+        unneeded: our names of tensors of stages that are not built, because no output of the backbone needs them.
         absent: parts of the model of which the checkpoint holds nothing, because it is an ImageNet checkpoint; they keep
             the values they had.
         weights: which weights were taken, where the file holds averaged ones too.
@@ -34,6 +30,7 @@ class LoadReport:
     loaded: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+    unneeded: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     weights: str = ''
 
@@ -44,6 +41,8 @@ class LoadReport:
                          + ', '.join(self.dropped))
         if self.unused:
             lines.append(f'left out, for this is a backbone alone: {", ".join(self.unused)}')
+        if self.unneeded:
+            lines.append(f'left out {len(self.unneeded)} of stages that no output needs: {", ".join(self.unneeded)}')
         if self.absent:
             lines.append(f'not in this checkpoint, and left as they were: {", ".join(self.absent)}')
         return '; '.join(lines)
@@ -55,15 +54,15 @@ def part_of(name: str) -> str:
 
 
 def key_map_of(backbone: nn.Module) -> KeyMap:
-    """The key map of the backbone's family.
+    """The ``official_names`` of a backbone's class.
 
     Raises:
-        TypeError: if no family has one for this class.
+        TypeError: if it has none.
     """
-    for cls in type(backbone).__mro__:
-        if cls.__name__ in KEY_MAPS:
-            return KEY_MAPS[cls.__name__]
-    raise TypeError(f'there are no official weights for {type(backbone).__name__}, only for {", ".join(KEY_MAPS)}')
+    keys = getattr(backbone, 'official_names', None)
+    if not isinstance(keys, KeyMap):
+        raise TypeError(f'there are no official weights for {type(backbone).__name__}: its class has no official_names')
+    return keys
 
 
 def _expected(module: nn.Module) -> dict[str, Tensor]:
@@ -133,13 +132,16 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
         ValueError: if any tensor is missing, left over or of another shape. Nothing is loaded then. Only an ImageNet
             classifier may be left over, and only in an ImageNet checkpoint may all parts but the backbone be missing.
     """
-    keys = key_map_of(getattr(module, 'backbone', module))
+    backbone = getattr(module, 'backbone', module)
+    keys = key_map_of(backbone)
     is_whole = hasattr(module, 'backbone')
     expected, found = _expected(module), {}
     state, note = read_weights(source, weights)
     report, clashes = LoadReport(weights=note), []
+    parts = {part_of(name) for name in expected}
     for given, official in _with_parts(state, expected).items():
-        if official.startswith(BACKBONE) and keys.drops(official.removeprefix(BACKBONE)):
+        # A classifier's head may stand beside a backbone that is named.
+        if keys.drops(official.removeprefix(BACKBONE)) and (official.startswith(BACKBONE) or part_of(official) not in parts):
             report.dropped.append(given)
             continue
         ours = keys.translate(official, expected)
@@ -147,12 +149,15 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
             clashes.append(given)
         found[ours] = state[given]
     found = _joined(found)
-    parts = {part_of(name) for name in found} - {'backbone'}
+    unbuilt = tuple(BACKBONE + name for name in getattr(backbone, 'unbuilt_names', tuple)())
+    report.unneeded = sorted(name for name in found if name.startswith(unbuilt))
+    found = {name: tensor for name, tensor in found.items() if name not in report.unneeded}
+    others = {part_of(name) for name in found} - {'backbone'}
     if not is_whole:
-        report.unused = sorted(parts)
+        report.unused = sorted(others)
         found = {name: tensor for name, tensor in found.items() if name.startswith(BACKBONE)}
-    elif not parts:
-        report.absent = sorted({part_of(name) for name in expected} - {'backbone'})
+    elif not others:
+        report.absent = sorted(parts - {'backbone'})
     needed = {name for name in expected if part_of(name) not in report.absent}
     problems = [
         _listed('missing', list(needed - set(found))),

@@ -1,39 +1,19 @@
 """Reading a checkpoint file without running code from it."""
-import argparse
 import hashlib
-import pickle
-from collections import OrderedDict
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from .inert import INERT_TYPES
 
 EMA_WRAPPERS = ('state_dict_ema',)
 RAW_WRAPPERS = ('model', 'state_dict', 'params')
 WEIGHTS = ('ema', 'raw')
-
-
-def _numpy_types() -> list:
-    """What numpy pickles arrays and scalars with. numpy 2 renamed ``numpy.core`` to ``numpy._core``; files have either."""
-    functions: dict[str, Any] = dict(
-        _reconstruct=np.empty(0).__reduce__()[0], scalar=np.float64(0).__reduce__()[0])  # type: ignore[index]
-    return [
-        np.ndarray, np.dtype, *{type(np.dtype(code)) for code in '?bBhHiIlLqQefdFDSU'},
-        *((function, f'numpy.{core}.multiarray.{name}')
-          for core in ('core', '_core') for name, function in functions.items()),
-    ]
-
-
-NUMPY_TYPES = _numpy_types()
-
-# What the authors' files hold besides tensors, read as plain data: CrossFormer's and SMT's training configuration, and
-# TopFormer's arguments.
-INERT: list = [(OrderedDict, 'yacs.config.CfgNode'), argparse.Namespace, *NUMPY_TYPES]
 
 
 def _download(url: str) -> Path:
@@ -60,7 +40,7 @@ def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tenso
         raise ValueError(f"weights='{weights}' is not one of {WEIGHTS}")
     note = ''
     while isinstance(content, Mapping) and not _is_state(content):
-        kinds = {kind: [name for name in names if isinstance(content.get(name), Mapping)]
+        kinds = {kind: [name for name in names if isinstance(content.get(name), Mapping) and content[name]]
                  for kind, names in zip(WEIGHTS, (EMA_WRAPPERS, RAW_WRAPPERS))}
         if weights == 'raw' and kinds['ema'] and not kinds['raw']:
             raise ValueError(f"{source} holds averaged weights only ({kinds['ema'][0]}), none for weights='raw'")
@@ -77,6 +57,14 @@ def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tenso
     return dict(content), note  # type: ignore[call-overload]
 
 
+def _reason(error: Exception) -> str:
+    """Why a file was refused: what it refers to that is no data, or the first line of torch's message."""
+    if refused := re.search(r'(?:GLOBAL|global) (\S+)', str(error)):
+        return f'it refers to {refused[1]}, which is no data'
+    lines = re.sub(r'\x1b\[\d*m', '', str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[dict[str, Tensor], str]:
     """As ``read_checkpoint``, with a note on which weights these are, for files that hold several."""
     if isinstance(source, Mapping):
@@ -86,12 +74,10 @@ def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[di
     if not path.is_file():
         raise FileNotFoundError(f'there is no checkpoint {source}')
     try:
-        with torch.serialization.safe_globals(INERT):
+        with torch.serialization.safe_globals(INERT_TYPES):
             content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).strip().splitlines()
-        raise ValueError(f'{source} cannot be read as a checkpoint (code in it is never run): '
-                         f'{reason[0] if reason else type(error).__name__}') from error
+    except Exception as error:  # a damaged or hostile file can make the reader fail in any way
+        raise ValueError(f'{source} cannot be read as a checkpoint (code in it is never run): {_reason(error)}') from error
     return _unwrap(content, weights, str(source))
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import BACKBONES
+from helpers.cases import BACKBONES
+from helpers.reduced import ROOT
 from mmcv.ops import RoIAlign
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.structures import InstanceData
-from reduced import ROOT
 
 mmdet = pytest.importorskip('mmdet')
 

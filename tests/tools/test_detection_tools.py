@@ -4,9 +4,9 @@ import re
 
 import cv2
 import pytest
-import runs
-from reduced import ROOT
-from runs import failed_clearly, scalars
+from helpers import runs
+from helpers.reduced import ROOT
+from helpers.runs import failed_clearly, scalars
 
 pytest.importorskip('mmdet')
 TRAIN, TEST, REPORT = (ROOT / 'tools' / name for name in ('train.py', 'test.py', 'report.py'))
@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_told_in_one_line(run_tool, miniature_coco, setting
 def test_chosen_classes_may_be_a_part(miniature_coco):
     from mmengine.config import Config
 
-    from mmvisattn.engine.checks import check_data
+    from mmvisattn.cli.checks import check_data
     cfg = Config.fromfile(CONFIG)
     cfg.train_dataloader.dataset.update(data_root=str(miniature_coco), metainfo=dict(classes=('star', 'disc')))
     check_data(cfg, 'train_dataloader')

@@ -4,8 +4,8 @@ import re
 import cv2
 import numpy as np
 import pytest
-from reduced import ROOT
-from runs import scalars
+from helpers.reduced import ROOT
+from helpers.runs import scalars
 
 TRAIN, RESTORE, REPORT = (ROOT / 'tools' / name for name in ('train.py', 'restore.py', 'report.py'))
 CONFIG = ROOT / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py'

@@ -1,7 +1,7 @@
 """Every model against what its authors released, loaded as their checkpoints would be."""
-import golden
 import pytest
 import torch
+from helpers import golden
 from mmengine.registry import MODELS
 from torch import nn
 

@@ -1,12 +1,12 @@
 """Official checkpoints in the shapes in which they are published, and everything that must be refused."""
 import logging
 
-import golden
 import pytest
 import torch
+from helpers import golden
 from mmengine.registry import MODELS
 
-from mmvisattn.models.backbones import TopFormer
+from mmvisattn.models import TopFormer
 from mmvisattn.weights import load_official
 
 IMAGENET = {name: tensor for name, tensor in golden.checkpoint(golden.read('topformer_t')).items()
@@ -59,6 +59,19 @@ def test_imagenet_weights_leave_neck_and_head_and_say_so():
     report = load_official(model, IMAGENET)
     assert report.absent == ['decode_head', 'neck'] and 'decode_head' in str(report)
     torch.testing.assert_close(model.decode_head.conv_seg.weight, before)
+
+
+def test_a_classifier_beside_a_backbone_that_is_named():
+    state = {f'backbone.{name}': tensor for name, tensor in IMAGENET.items()} | CLASSIFIER
+    report = load_official(segmentor(), state)
+    assert report.dropped == list(CLASSIFIER) and report.absent == ['decode_head', 'neck']
+    assert load_official(TopFormer(), state).dropped == list(CLASSIFIER)
+
+
+def test_stages_that_are_not_built_are_reported():
+    report = load_official(TopFormer(out_indices=(1,)), IMAGENET)
+    assert all(name.startswith(('backbone.levels.2', 'backbone.levels.3', 'backbone.extractor')) for name in report.unneeded)
+    assert len(report.unneeded) + len(report.loaded) == len(IMAGENET) and 'no output needs' in str(report)
 
 
 def test_a_whole_segmentor():

@@ -3,17 +3,16 @@ import json
 import re
 import shutil
 
-import golden
-import official
 import pytest
 import torch
+from helpers import golden, official
+from helpers.published import PUBLISHED
+from helpers.reduced import ROOT
+from helpers.runs import options
 from mmengine.registry import DefaultScope
-from reduced import ROOT
-from runs import options
-from test_published import PUBLISHED
 
-from mmvisattn.engine.setup import load_weights
-from mmvisattn.models.backbones import SMT, CrossFormer, TopFormer
+from mmvisattn.cli.arguments import load_weights
+from mmvisattn.models import SMT, CrossFormer, TopFormer
 from mmvisattn.weights import load_official
 
 mmdet = pytest.importorskip('mmdet')

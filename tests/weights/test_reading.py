@@ -1,19 +1,23 @@
 """Files are read without running code from them."""
 import argparse
+import datetime
 import functools
 import http.server
 import os
 import pickle
+import subprocess
 import sys
 import threading
 import types
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from mmvisattn.weights import read_checkpoint, read_weights
+from mmvisattn.weights.inert import NUMPY_TYPES
 
 STATE = {'a.weight': torch.arange(3.0)}
 
@@ -80,6 +84,71 @@ def test_arguments_that_run_code_are_refused(tmp_path):
     assert not trace.exists()
 
 
+class Reduces:
+    """Is unpickled by calling a function with some arguments."""
+
+    def __init__(self, *call):
+        self.call = call
+
+    def __reduce__(self):
+        return self.call
+
+
+OBJECTS = Reduces(np.dtype, ('O',))
+
+
+@pytest.mark.parametrize('content', [
+    Reduces(np.ndarray, (Reduces(np.ndarray, ((4,), OBJECTS, b'A' * 32)),)),  # objects at addresses of the file's choice
+    Reduces(np.ndarray, ((4,), OBJECTS, b'A' * 32)),
+    Reduces(np.ndarray, ((1 << 50,),)),
+    Reduces(np.dtype, ('nonsense',)),
+    Reduces(np.empty(0).__reduce__()[0], (np.ndarray, (4,), b'O'), (1, (4,), OBJECTS, False, b'A' * 32)),
+    Reduces(np.empty(0).__reduce__()[0], (np.ndarray, (0,), b'b'), (1, (9,), np.dtype('f8'), False, b'A')),
+    Reduces(np.float64(0).__reduce__()[0], (OBJECTS, b'A' * 8)),
+    Reduces(np.float64(0).__reduce__()[0], (np.dtype('f8'), b'A')),
+], ids=['nested', 'objects', 'huge', 'nonsense', 'object state', 'short state', 'object scalar', 'short scalar'])
+def test_crafted_arrays_are_refused_or_read_as_nothing(content, tmp_path):
+    """In a process of its own, which numpy's own constructors would bring down."""
+    torch.save(dict(state_dict=STATE, meta=content), tmp_path / 'hostile.pth')
+    code = f"""
+from mmvisattn.weights import read_checkpoint
+try:
+    print(list(read_checkpoint({str(tmp_path / 'hostile.pth')!r})))
+except ValueError as error:
+    print('refused:', error)
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False,
+                          env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith((f'{list(STATE)}', 'refused: '))
+
+
+def test_arrays_are_read_with_their_values(tmp_path):
+    """As mmengine's own training checkpoints hold them; written again, they are numpy's."""
+    arrays = [np.arange(6.0).reshape(2, 3), np.asfortranarray(np.eye(3, dtype=np.float32)), np.zeros((2, 0)),
+              np.array(['a', 'é']), np.array(True), np.int64(3), np.float32(0.5)]
+    torch.save(dict(arrays=arrays), tmp_path / 'state.pth')
+    for _ in range(2):
+        with torch.serialization.safe_globals(NUMPY_TYPES):
+            read = torch.load(tmp_path / 'state.pth', weights_only=True)['arrays']
+        for array, expected in zip(read, arrays):
+            assert array.dtype == expected.dtype and array.shape == expected.shape and np.array_equal(array, expected)
+        torch.save(dict(arrays=read), tmp_path / 'state.pth')
+    assert b'mmvisattn' not in (tmp_path / 'state.pth').read_bytes()
+
+
+def test_what_is_refused_is_named(tmp_path):
+    torch.save(dict(STATE, extra=Reduces(os.getcwd, ())), tmp_path / 'hostile.pth')
+    with pytest.raises(ValueError, match=r'refers to posix.getcwd, which is no data$'):
+        read_checkpoint(tmp_path / 'hostile.pth')
+
+
+def test_paths_and_dates_are_data(tmp_path):
+    args = argparse.Namespace(output=Path('/x/y'), started=datetime.datetime(2026, 1, 2), names={'a', 'b'})
+    torch.save(dict(state_dict=STATE, args=args), tmp_path / 'official.pth')
+    assert_read(read_checkpoint(tmp_path / 'official.pth'))
+
+
 EMA = {'a.weight': torch.arange(3.0) + 1}
 
 
@@ -98,6 +167,7 @@ def test_raw_weights_can_be_chosen():
     assert_read(state)
     assert note == 'the weights of state_dict, not those of state_dict_ema'
     assert read_weights(dict(state_dict=STATE))[1] == ''
+    assert_read(read_weights(dict(state_dict=STATE, state_dict_ema={}))[0])
     with pytest.raises(ValueError, match='averaged weights only'):
         read_checkpoint(dict(state_dict_ema=STATE), 'raw')
     with pytest.raises(ValueError, match="weights='mean'"):

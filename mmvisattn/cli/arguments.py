@@ -1,0 +1,142 @@
+"""From the command line to a checked config: what ``tools/train.py`` and ``tools/test.py`` share."""
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import cast
+
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from torch import nn
+
+from mmvisattn.weights import WEIGHTS, LoadReport, is_official, load_official, read_weights
+
+from .checks import UsageError, datasets, dicts
+from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool; a ``UsageError`` is printed alone, without a traceback, and makes the exit status 1."""
+    read_checkpoints_safely()
+    try:
+        main()
+    except UsageError as error:
+        sys.exit(f'error: {error}')
+    leave_processes()
+
+
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the arguments that every Runner tool has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', type=Path, help='config file')
+    parser.add_argument('--work-dir', type=Path, help='where logs and checkpoints go (default: work_dirs/<config name>)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+                        help='settings of the config to override; data_root=… reaches every data set')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='how several processes were started')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+    return parser
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config that the arguments ask for, fitted to this machine.
+
+    Raises:
+        UsageError: if the config does not exist or cannot be read, or the launcher needs GPUs.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = read_config(args.config)
+    old_root = cfg.get('data_root')
+    cfg.merge_from_dict(args.cfg_options)
+    if 'data_root' in args.cfg_options:
+        _move_data(cfg, old_root, args.cfg_options['data_root'])
+    cfg.launcher = args.launcher
+    cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or Path('work_dirs') / args.config.stem)
+    if get_device() == 'cpu':
+        _fit_to_cpu(cfg)
+    return cfg
+
+
+def _move_data(cfg: Config, old_root: str, new_root: str) -> None:
+    """A new root for every data set, and for the annotation files of metrics."""
+    for _, dataset in datasets(cfg):
+        if dataset.get('data_root') == old_root:
+            dataset['data_root'] = new_root
+    for name in ('val_evaluator', 'test_evaluator'):
+        for metric in dicts(cfg.get(name) or {}):
+            if str(metric.get('ann_file', '')).startswith(f'{old_root}/'):
+                metric['ann_file'] = str(Path(new_root) / Path(metric['ann_file']).relative_to(old_root))
+
+
+def read_config(path: Path) -> Config:
+    """A config file.
+
+    Raises:
+        UsageError: if it does not exist or cannot be read.
+    """
+    if not path.is_file():
+        similar = get_close_matches(path.name, [p.name for p in path.parent.glob('*.py')], n=3)
+        hint = f'; did you mean {" or ".join(similar)}?' if similar else ''
+        raise UsageError(f'there is no config {path}{hint}')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is code: it can raise anything
+        raise UsageError(f'the config {path} cannot be read: {type(error).__name__}: {error}') from error
+
+
+def _fit_to_cpu(cfg: Config) -> None:
+    """SyncBN is for GPUs only, and so is nccl. (Without a process group mmengine turns SyncBN into BN by itself.)"""
+    for part in dicts(cfg.model):
+        if part.get('type') == 'SyncBN':
+            part['type'] = 'BN'
+    if cfg.launcher == 'pytorch':
+        join_processes_on_cpu(cfg)
+    elif cfg.launcher != 'none':
+        raise UsageError(f'--launcher {cfg.launcher} needs GPUs, and PyTorch finds none: on CPUs use --launcher pytorch')
+
+
+def checkpoint_path(path: str | Path) -> str:
+    """The path of a checkpoint that exists; URLs pass.
+
+    Raises:
+        UsageError: if there is no such file.
+    """
+    if not str(path).startswith(('http://', 'https://')) and not Path(path).is_file():
+        raise UsageError(f'there is no checkpoint {path}')
+    return str(path)
+
+
+def add_weights_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--weights', choices=WEIGHTS, default='ema',
+                        help="which weights of an official checkpoint that has averaged ones too (default: %(default)s)")
+
+
+def load_weights(model: nn.Module, path: str | Path, weights: str = 'ema') -> LoadReport:
+    """Fill a whole model strictly with weights trained here, or with a whole model's official ones.
+
+    Raises:
+        UsageError: if the file cannot be read or does not fit.
+    """
+    while isinstance(getattr(model, 'module', None), nn.Module):  # wrapped for several processes, or for augmentation
+        model = cast(nn.Module, model.module)
+    try:
+        state, note = read_weights(path, weights)
+    except (ValueError, FileNotFoundError) as error:
+        raise UsageError(str(error)) from error
+    state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
+    try:
+        if is_official(model, state):
+            report = load_official(model, state)
+            report.weights = note
+        else:
+            model.load_state_dict(state, strict=True)
+            report = LoadReport(loaded=sorted(state), weights=note)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())
+        raise UsageError(f'the checkpoint {path} does not fit the config: {reason}') from error
+    if report.absent:
+        raise UsageError(f'the checkpoint {path} holds no {" and no ".join(report.absent)}: it is for training '
+                         "(init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…) of the backbone)")
+    return report

@@ -1,0 +1,147 @@
+"""Finding the faults of a config before a training starts, so that one line says what to mend."""
+import json
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, MODELS
+
+from mmvisattn.models.backbone import Backbone
+
+
+class UsageError(Exception):
+    """Something that the person at the keyboard can mend; the message says how."""
+
+
+def dicts(node: object) -> Iterator[dict]:
+    """Every dict in a config, the outer ones first."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from dicts(child)
+
+
+def datasets(cfg: Config) -> Iterator[tuple[str, dict]]:
+    """(name of the data loader, data set) for every data set with a root, wrapped ones too."""
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for node in dicts((cfg.get(name) or {}).get('dataset', {})):
+            if 'data_root' in node:
+                yield name, node
+
+
+def check_data(cfg: Config, *names: str) -> None:
+    """Fail where a folder or an annotation file of these data loaders is missing, or lists other categories.
+
+    Raises:
+        UsageError: naming the first fault, and how to mend it.
+    """
+    for name, dataset in datasets(cfg):
+        if name not in names:
+            continue
+        root = Path(dataset['data_root'])
+        prefixes = [prefix for prefix in (dataset.get('data_prefix') or {}).values() if prefix]
+        for path in [root, *(root / part for part in [*prefixes, dataset.get('ann_file')] if part)]:
+            if not path.exists():
+                raise UsageError(f'{name}: the data at {path} is not there (working folder: {Path.cwd()}); put it there, or '
+                                 'name its root: --cfg-options data_root=/path/to/it')
+        if str(dataset.get('ann_file', '')).endswith('.json'):
+            _check_categories(cfg, name, dataset, root / dataset['ann_file'])
+
+
+def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
+    """The classes of a data set, from the config or from its type; none if neither says."""
+    chosen = (dataset.get('metainfo') or {}).get('classes')
+    with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+        metainfo = getattr(registry.get(dataset['type']), 'METAINFO', {})
+    return tuple(chosen or metainfo.get('classes') or ())
+
+
+def _categories(path: Path) -> list[str]:
+    """The names of the categories that a file in COCO's layout lists, without reading the rest, which may be large."""
+    with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        found = re.search(rb'"categories"\s*:\s*(?=\[)', content)
+        if found is None:
+            return []
+        size = 2**16
+        while True:
+            text = content[found.end():found.end() + size].decode(errors='ignore')
+            try:
+                return [category['name'] for category in json.JSONDecoder().raw_decode(text)[0]]
+            except json.JSONDecodeError as error:
+                if found.end() + size >= len(content):
+                    raise UsageError(f'the categories of {path} cannot be read: {error}') from error
+                size *= 4
+
+
+def _check_categories(cfg: Config, name: str, dataset: dict, path: Path) -> None:
+    """A class that the file lacks would shift all labels after it; a category without a class would be left out."""
+    classes, categories = _classes(cfg, dataset), _categories(path)
+    lacking = [cls for cls in classes if cls not in categories]
+    unlisted = [category for category in categories if category not in classes]
+    chosen = (dataset.get('metainfo') or {}).get('classes')
+    if not classes or not (lacking or (unlisted and not chosen)):
+        return
+    words = [f'it lacks {", ".join(lacking[:8])}'] if lacking else []
+    words += [f'it has {", ".join(unlisted[:8])} besides'] if unlisted else []
+    raise UsageError(
+        f'{name}: {path} does not list the {len(classes)} classes of {dataset["type"]}: {"; ".join(words)}. Name the '
+        "classes to learn: metainfo=dict(classes=(…)) in every data set, and as many as num_classes in the model's heads")
+
+
+def check_model(cfg: Config) -> None:
+    """Fail where heads count other classes than the training data, or channels are not those of the backbone.
+
+    Raises:
+        UsageError: naming the setting and its right value.
+    """
+    _check_num_classes(cfg)
+    _check_channels(cfg)
+
+
+def _check_num_classes(cfg: Config) -> None:
+    for name, dataset in datasets(cfg):
+        classes = _classes(cfg, dataset)
+        for part in dicts(cfg.model) if classes else ():
+            number = part.get('num_classes')
+            if number is not None and number != len(classes):
+                raise UsageError(f'{part.get("type")} has num_classes={number}, but the {len(classes)} classes of {name} '
+                                 f'are {", ".join(classes[:8])}{" …" if len(classes) > 8 else ""}')
+
+
+def _out_channels(backbone: dict) -> list[int] | None:
+    """Channels of the maps that a backbone of ours returns; None for any other."""
+    family = MODELS.get(backbone['type'])
+    if not (isinstance(family, type) and issubclass(family, Backbone)):
+        return None
+    built: Any = MODELS.build(dict(backbone, init_cfg=None))
+    return [built.out_channels[i] for i in built.out_indices]
+
+
+def _check_channels(cfg: Config) -> None:
+    channels = _out_channels(cfg.model.backbone) if 'backbone' in cfg.model else None
+    necks = cfg.model.get('neck') or []
+    for neck in necks if isinstance(necks, list) else [necks]:
+        given = neck.get('in_channels')
+        if channels is None or not isinstance(given, (list, tuple)):
+            return
+        # SemanticInjection may take the semantics map besides the pyramid.
+        expected = channels[:len(given)] if str(neck['type']).endswith('SemanticInjection') else channels
+        if list(given) != expected:
+            raise UsageError(f'the neck {neck["type"]} has in_channels={list(given)}, but the maps of '
+                             f'{cfg.model.backbone.type} have {expected}')
+        if not str(neck['type']).endswith('MDTANeck'):  # which keeps the channels
+            return
+    for name in ('decode_head', 'auxiliary_head'):
+        head = cfg.model.get(name) or {}
+        if channels is None or not isinstance(head, dict) or 'in_channels' not in head:
+            continue
+        index, given = head.get('in_index', -1), head['in_channels']
+        wanted = [channels[i] for i in index] if isinstance(index, (list, tuple)) else channels[index]
+        if (list(given) if isinstance(given, (list, tuple)) else given) != wanted:
+            raise UsageError(f'{name} has in_channels={given}, but the maps {index} of {cfg.model.backbone.type} have '
+                             f'{wanted}')

@@ -1,0 +1,53 @@
+"""Workarounds for faults of mmengine's two lines, all in this file."""
+import gc
+import os
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
+
+from mmvisattn.weights.inert import NUMPY_TYPES
+
+
+def _history_buffer_method(owner: type, name: str):
+    """In place of ``builtins.getattr``, with which a pickled HistoryBuffer refers to its own methods; nothing else may."""
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise TypeError(f'a checkpoint may refer to methods of HistoryBuffer only, not to {owner!r}.{name}')
+    return getattr(owner, name)
+
+
+def read_checkpoints_safely() -> None:
+    """Let mmengine's own training checkpoints load, and no file run code.
+
+    mmengine 0.10.7 cannot read back what it writes since torch.load defaults to ``weights_only=True``
+    (https://pytorch.org/docs/stable/notes/serialization.html#weights-only); onedl-mmengine 0.10.12 falls back to
+    ``weights_only=False``, which runs any code that a file brings. The variable forbids torch the fallback, and the list
+    names the few types that training checkpoints hold besides tensors.
+    """
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    torch.serialization.add_safe_globals(
+        [HistoryBuffer, *NUMPY_TYPES, (_history_buffer_method, 'builtins.getattr')])
+
+
+def join_processes_on_cpu(cfg: Config) -> None:
+    """Start the process group, and choose a wrapper for it, where mmengine assumes CUDA devices.
+
+    Left to itself mmengine selects a CUDA device whatever the backend (``mmengine/dist/utils.py``, ``_init_dist_pytorch``)
+    and hands its number to the wrapper (``mmengine/runner/runner.py``, ``wrap_model``); both fail on CPUs, in both lines.
+    """
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    cfg.setdefault('model_wrapper_cfg', dict(
+        type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False)))
+
+
+def leave_processes() -> None:
+    """End the process group, which mmengine leaves to the end of the process.
+
+    There gloo's threads abort now and then what went well (https://pytorch.org/docs/stable/distributed.html#shutdown). They
+    run as long as anything refers to the group, and wrapped models refer to it in circles.
+    """
+    if torch.distributed.is_initialized():
+        gc.collect()
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,114 @@
+"""What a report shows of each kind of model: its score, and examples of what it does."""
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture (H, W, 3) uint8 RGB and a few words to it."""
+    picture: Array
+    caption: str = ''
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of model.
+
+    Attributes:
+        key: the logged scalar that scores it; more is better.
+        name: of the score.
+        scale: from the logged scalar to what is shown.
+        unit: of what is shown.
+        limits: of the score's axis.
+        rows: what an example's pictures are.
+        example: (model, dataset, index) to the pictures.
+    """
+    key: str
+    name: str
+    scale: float
+    unit: str
+    limits: tuple[float | None, float | None]
+    rows: tuple[str, ...]
+    example: Callable[[BaseModel, BaseDataset, int], list[Example]]
+
+    def words(self, score: float) -> str:
+        return f'{score * self.scale:.{2 if self.unit else 3}f}{self.unit}'
+
+
+def _predict(model: BaseModel, dataset: BaseDataset, index: int) -> tuple[dict, BaseDataElement]:
+    sample = dataset[index]
+    with torch.inference_mode():
+        return sample, model.test_step(pseudo_collate([sample]))[0]
+
+
+def paint(labels: Array, palette: list[list[int]]) -> Array:
+    """(H, W) labels as an (H, W, 3) uint8 RGB image; labels beyond the palette (255, unlabelled) are black."""
+    colours = np.zeros((256, 3), np.uint8)
+    colours[:len(palette)] = palette
+    return colours[labels]
+
+
+def segmented(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example]:
+    """Image, painted truth and painted prediction."""
+    _, result = _predict(model, dataset, index)
+    maps = (paint(part.data[0].cpu().numpy(), dataset.metainfo['palette'])
+            for part in (result.gt_sem_seg, result.pred_sem_seg))
+    return [Example(mmcv.imread(result.img_path, channel_order='rgb')), *map(Example, maps)]
+
+
+def _middle(image: Array, side: int = 160) -> Array:
+    """A square of the image at its own scale, where single pixels can be seen."""
+    top, left = (max(0, (size - side) // 2) for size in image.shape[:2])
+    return image[top:top + side, left:left + side]
+
+
+def restored(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example]:
+    """The middle of the degraded, restored and clean image, with the PSNR of the whole first two."""
+    from mmvisattn.restoration.metric import as_written, psnr
+    sample, result = _predict(model, dataset, index)
+    clean = as_written(result.clean)
+    images = [as_written(image) for image in (sample['inputs'][:len(result.clean)], result.restored)]
+    # Of the degraded image as it is: a file would clip its noise, which counts as an error too.
+    noisy = sample['inputs'][:len(result.clean)].double().permute(1, 2, 0).numpy()
+    captions = [f'{psnr(image, clean):.2f} dB' for image in (noisy, images[1])] + ['']
+    return [Example(_middle((image.repeat(3 // image.shape[-1], -1) * 255).astype(np.uint8)), caption)
+            for image, caption in zip([*images, clean], captions)]
+
+
+def draw_boxes(image: Array, boxes: Array, labels: Array, palette: list[tuple[int, ...]]) -> Array:
+    """An image with boxes (x1, y1, x2, y2) in the colours of their labels."""
+    image = image.copy()
+    for (x1, y1, x2, y2), label in zip(boxes.round().astype(int), labels):
+        colour = tuple(int(value) for value in palette[label % len(palette)])
+        cv2.rectangle(image, (int(x1), int(y1)), (int(x2), int(y2)), colour, max(1, min(image.shape[:2]) // 120))
+    return image
+
+
+def detected(model: BaseModel, dataset: BaseDataset, index: int, threshold: float = 0.3) -> list[Example]:
+    """The true boxes, and those predicted with a score over the threshold."""
+    _, result = _predict(model, dataset, index)
+    image = mmcv.imread(result.img_path, channel_order='rgb')
+    truth, found = result.gt_instances, result.pred_instances
+    found = found[found.scores > threshold].cpu()
+    width, height = result.scale_factor  # the truth lies on the resized image, predictions on the file's
+    boxes = getattr(truth.bboxes, 'tensor', truth.bboxes).cpu() / torch.tensor([width, height, width, height])
+    palette = dataset.metainfo['palette']
+    return [Example(draw_boxes(image, boxes.numpy(), truth.labels.cpu().numpy(), palette)),
+            Example(draw_boxes(image, found.bboxes.numpy(), found.labels.numpy(), palette))]
+
+
+TASKS = (
+    Task('mIoU', 'mIoU', 0.01, '', (0, 1), ('image', 'truth', 'prediction'), segmented),
+    Task('PSNR', 'PSNR', 1, ' dB', (None, None), ('degraded', 'restored', 'clean'), restored),
+    Task('coco/bbox_mAP', 'box AP', 1, '', (0, 1), ('truth', 'prediction'), detected),
+)

@@ -1,0 +1,163 @@
+"""One picture of a finished training: what the model sees and makes of it, and how it learned."""
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+
+from mmvisattn.cli.arguments import load_weights, read_config
+from mmvisattn.cli.checks import UsageError, check_data
+from mmvisattn.files import written_whole
+
+from .tasks import TASKS, Task
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """The files of a work folder.
+
+    Attributes:
+        config: the config as trained.
+        checkpoint: the best one, or the latest if none was marked best.
+        log: the latest text log.
+        history: the logged scalars of all runs in the folder, in order; a resumed run replaces what it repeats.
+    """
+    config: Path
+    checkpoint: Path
+    log: Path
+    history: list[dict]
+
+    def values(self, key: str) -> tuple[list[int], list[float]]:
+        """Steps and values at which a scalar was logged."""
+        records = [record for record in self.history if key in record]
+        return [record['step'] for record in records], [record[key] for record in records]
+
+    def scores(self, task: Task) -> tuple[list[int], list[float]]:
+        """Steps and scores of the validations."""
+        steps, values = self.values(task.key)
+        return steps, [value * task.scale for value in values]
+
+
+def _read_scalars(path: Path) -> list[dict]:
+    """The scalars of one run, in order, their steps iterations. (mmengine counts validations by epochs if trainings do.)"""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    per_epoch = max((record['iter'] / record['epoch'] for record in records if 'epoch' in record), default=1)
+    return [record if 'loss' in record else dict(record, step=round(record['step'] * per_epoch)) for record in records]
+
+
+def read_run(work_dir: Path) -> TrainingRun:
+    """The files of a work folder.
+
+    Raises:
+        UsageError: if the folder holds no finished training.
+    """
+    configs = sorted(work_dir.glob('*.py'), key=lambda path: path.stat().st_mtime)
+    logs = sorted(work_dir.glob('*/*.log'))
+    marked = sorted(work_dir.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
+    latest = work_dir / 'last_checkpoint'
+    if not (configs and logs and (marked or latest.is_file())):
+        raise UsageError(f'{work_dir} holds no training with a checkpoint: expected a config, a log and *.pth, '
+                         'as tools/train.py writes them')
+    history: dict[tuple, dict] = {}
+    for scalars in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        records = _read_scalars(scalars)
+        first = min((record['step'] for record in records), default=0)
+        history = {key: record for key, record in history.items() if record['step'] < first}
+        history.update({(record['step'], 'loss' in record): record for record in records})
+    checkpoint = marked[-1] if marked else work_dir / Path(latest.read_text().strip()).name
+    return TrainingRun(configs[-1], checkpoint, logs[-1], list(history.values()))
+
+
+def task_of(run: TrainingRun) -> Task:
+    """The kind of model that was trained, told by its score.
+
+    Raises:
+        UsageError: if there was no validation yet.
+    """
+    task = next((task for task in TASKS if run.values(task.key)[0]), None)
+    if task is None:
+        raise UsageError(f'{run.log.parents[1]} holds no validation with {" or ".join(task.key for task in TASKS)} yet')
+    return task
+
+
+def _plot_history(axes: Axes, task: Task, run: TrainingRun, others: Sequence[TrainingRun]) -> None:
+    steps, losses = run.values('loss')
+    axes.plot(steps, losses, color='tab:gray', linewidth=1, label='training loss')
+    axes.set(xlabel='iteration', ylabel='loss', ylim=(0, None))
+    twin = axes.twinx()
+    steps, scores = run.scores(task)
+    twin.plot(steps, scores, color='tab:blue', marker='o', label=f'validation {task.name}')
+    for number, other in enumerate(others, start=1):
+        steps, scores = other.scores(task)
+        twin.plot(steps, scores, marker='.', linestyle='--', color=f'C{number}', label=f'{task.name} of {other.config.stem}')
+    twin.set(ylabel=task.name + task.unit, ylim=task.limits)
+    twin.grid(alpha=0.3)
+    axes.set_xlim(0, None)
+    axes.legend(handles=[*axes.get_lines(), *twin.get_lines()], loc='upper center', ncols=2)
+
+
+def draw(task: Task, run: TrainingRun, cfg: Config, out: Path, others: Sequence[TrainingRun] = (),
+         num_examples: int = 5) -> None:
+    """Draw examples of the validation set, evenly spread over it, and the learning curve.
+
+    Args:
+        task: the kind of model.
+        run: the files of the training.
+        cfg: its config, with the data where it is now.
+        out: the picture to write.
+        others: trainings whose scores to draw beside.
+        num_examples: how many validation images to show.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    model = MODELS.build(cfg.model).eval()
+    load_weights(model, run.checkpoint)
+    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    chosen = np.linspace(0, len(dataset) - 1, min(num_examples, len(dataset))).astype(int)
+    examples = [task.example(model, dataset, int(i)) for i in chosen]
+    figure = Figure(figsize=(2.6 * len(examples), 3 + 2.2 * len(task.rows)), layout='constrained')
+    subfigures: Any = figure.subfigures(2, 1, height_ratios=(2.2 * len(task.rows), 3))
+    above, below = subfigures
+    grid = above.subplots(len(task.rows), len(examples), squeeze=False)
+    for column, pictures in zip(grid.T, examples):
+        for axes, example in zip(column, pictures):
+            axes.imshow(example.picture)
+            axes.set(xticks=[], yticks=[], xlabel=example.caption)
+    for axes, name in zip(grid[:, 0], task.rows):
+        axes.set_ylabel(name)
+    if 'palette' in dataset.metainfo:
+        named = zip(dataset.metainfo['classes'], dataset.metainfo['palette'])
+        above.legend(handles=[Patch(color=tuple(np.array(colour) / 255), label=name) for name, colour in named][:20],
+                     loc='outside lower center', ncols=6, fontsize='small')
+    _plot_history(below.subplots(), task, run, others)
+    with written_whole(out) as path:
+        figure.savefig(path, dpi=100)
+
+
+def report(work_dir: Path, out: Path, data_root: str | None = None, compare: Sequence[Path] = ()) -> str:
+    """Draw the picture of a training and say in words how good it is and where everything lies.
+
+    Raises:
+        UsageError: if the folder holds no finished training, or its data is gone.
+    """
+    run = read_run(work_dir)
+    task = task_of(run)
+    steps, scores = run.values(task.key)
+    cfg = read_config(run.config)
+    if data_root:
+        cfg.val_dataloader.dataset.data_root = data_root
+    check_data(cfg, 'val_dataloader')
+    draw(task, run, cfg, out, [read_run(other) for other in compare])
+    best = int(np.argmax(scores))
+    return '\n'.join([
+        f'{task.name:11s} {task.words(scores[best])} on the validation set, at iteration {steps[best]}',
+        f'picture     {out}',
+        f'log         {run.log}',
+        f'checkpoint  {run.checkpoint}',
+    ])

@@ -1,0 +1,67 @@
+"""Working through large tensors in chunks.
+
+Inference on a CPU is done in chunks whose intermediate tensors stay in the cache; writing them to memory would take longer
+than computing them. In training, on a GPU and under ``torch.compile`` there is a single chunk.
+"""
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CHUNK_ELEMENTS = 2**20  # 4 MiB of float32
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive entries of a dimension, and those around them that their computation reads.
+
+    Attributes:
+        dim: the dimension.
+        start, stop: the chunk's own entries.
+        halo: how many entries are read before and after them, as far as the dimension reaches.
+    """
+    dim: int
+    start: int
+    stop: int
+    halo: int
+
+    def take(self, x: Tensor) -> Tensor:
+        """The chunk with its halo."""
+        first, last = max(0, self.start - self.halo), min(x.shape[self.dim], self.stop + self.halo)
+        return x.narrow(self.dim, first, last - first)
+
+    def crop(self, y: Tensor) -> Tensor:
+        """Cut the halo off a result that has as many entries as ``take`` returned."""
+        return y.narrow(self.dim, min(self.start, self.halo), self.stop - self.start)
+
+
+def chunks_of(x: Tensor, dim: int, elements_each: int, halo: int = 0) -> list[Chunk]:
+    """The chunks of a dimension of ``x``.
+
+    Args:
+        x: a tensor of the computation.
+        dim: the dimension to cut.
+        elements_each: number of intermediate elements per entry.
+        halo: how many entries before and after an entry its result depends on.
+    """
+    size = x.shape[dim]
+    is_whole = torch.is_grad_enabled() or not x.is_cpu or torch.compiler.is_compiling()
+    # An empty batch has no elements.
+    step = max(1, size if is_whole else CHUNK_ELEMENTS // max(1, elements_each))
+    return [Chunk(dim, start, min(start + step, size), halo) for start in range(0, size, step)]
+
+
+def in_chunks(function: Callable[..., Tensor], *tensors: Tensor, dim: int, elements_each: int, halo: int = 0) -> Tensor:
+    """``function(*tensors)``, computed in chunks of a dimension.
+
+    Args:
+        function: takes tensors that agree in the size of ``dim``, and returns one of the same size there. Each entry of
+            its result depends on ``halo`` entries before and after it, as in a convolution of 3 x 3 (1), or on its own.
+        tensors: the function's arguments.
+        dim, elements_each, halo: see ``chunks_of``.
+    """
+    parts = chunks_of(tensors[0], dim, elements_each, halo)
+    if len(parts) <= 1:
+        return function(*tensors)
+    return torch.cat([part.crop(function(*(part.take(x) for x in tensors))) for part in parts], dim=dim)

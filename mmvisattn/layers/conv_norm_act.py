@@ -1,0 +1,56 @@
+"""Convolutions with batch norm, and folding the norm into the convolution."""
+import warnings
+
+import mmcv.cnn
+from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks.conv_module import efficient_conv_bn_eval_forward
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def has_hooks(*modules: nn.Module) -> bool:
+    """Whether calling one of the modules would run hooks, so that no fast path may pass the call by.
+
+    There is no public way to ask; ``torch.nn.Module.__call__`` asks in the same way.
+    """
+    hooks = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
+    return any(getattr(module, name) for module in modules for name in hooks) or any(
+        getattr(torch_module, f'_global{name}') for name in hooks)
+
+
+class ConvNormAct(ConvModule):
+    """mmcv's ``ConvModule``; in eval mode the batch norm is folded into the kernel at each call, which saves a pass.
+
+    mmcv's own option for it replaces the convolution's ``forward`` during each call, which ``torch.compile`` cannot trace.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, norm_cfg: dict | None, act: str | None = None,
+                 **kwargs):
+        with warnings.catch_warnings():
+            # SMT's published weights have a bias before a norm.
+            warnings.filterwarnings('ignore', message='Unnecessary conv bias')
+            super().__init__(in_channels, out_channels, kernel_size, norm_cfg=norm_cfg,
+                             act_cfg=dict(type=act) if act else None, **kwargs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = self.norm
+        if not isinstance(norm, _BatchNorm) or norm.training or not norm.track_running_stats or has_hooks(norm, self.conv):
+            return super().forward(x)
+        x = efficient_conv_bn_eval_forward(norm, self.conv, x)
+        return self.activate(x) if self.with_activation else x
+
+
+def fuse_conv_bn(module: nn.Module) -> nn.Module:
+    """Fold every batch norm of ``module`` into the convolution before it, in place, and return the module.
+
+    The module is put in eval mode: the folded norms are those of inference, and training it further is not meant.
+
+    Raises:
+        ValueError: if a batch norm follows no convolution and so cannot be folded.
+    """
+    module = mmcv.cnn.fuse_conv_bn(module.eval())
+    left = [name for name, child in module.named_modules() if isinstance(child, _BatchNorm)]
+    if left:
+        raise ValueError(f'these batch norms follow no convolution and cannot be folded: {left}')
+    return module

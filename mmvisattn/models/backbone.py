@@ -1,0 +1,129 @@
+"""What every backbone of the package does the same way: choosing outputs, freezing, official weights."""
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from mmengine.model import BaseModule, initialize
+from mmengine.registry import WEIGHT_INITIALIZERS
+from torch import Tensor, nn
+
+from mmvisattn.weights.initializer import OfficialPretrained
+from mmvisattn.weights.key_map import KeyMap
+
+InitCfg = dict | list[dict] | None
+
+
+def check_images(x: Tensor) -> None:
+    """Fail unless ``x`` is a batch of images (B, C, H, W) of floating point numbers.
+
+    Raises:
+        ValueError: naming what is wrong and how to mend it.
+    """
+    if x.dim() != 4:
+        raise ValueError(f'a batch of images (B, C, H, W) is needed, but this is {tuple(x.shape)}'
+                         + ('; x[None] makes a batch of one image' if x.dim() == 3 else ''))
+    if not x.is_floating_point():
+        raise ValueError(f'images of floating point numbers are needed, but these are {x.dtype}; subtract the mean and '
+                         'divide by the deviation first, as the data preprocessor of a config does')
+
+
+def arch_settings(arch: str | Mapping, named: Mapping[str, Mapping], **defaults: object) -> dict:
+    """The settings of a named architecture, or of one given as a dict.
+
+    Args:
+        arch: a name, or the settings themselves.
+        named: the settings of each name.
+        defaults: settings that may be left out, and their values then.
+
+    Raises:
+        ValueError: if the name is unknown, or the dict lacks a key or has one too many.
+    """
+    required = sorted(set().union(*named.values()) - set(defaults))
+    if isinstance(arch, str):
+        if arch not in named:
+            raise ValueError(f"arch='{arch}' is not one of {sorted(named)}; a dict with the keys {required} "
+                             'describes another')
+        arch = named[arch]
+    if not set(required) <= set(arch) <= {*required, *defaults}:
+        optional = f', and may have {sorted(defaults)}' if defaults else ''
+        raise ValueError(f'arch has the keys {sorted(arch)} but needs exactly {required}{optional}')
+    return deepcopy(dict(defaults, **arch))
+
+
+class Backbone(BaseModule):
+    """Base of the backbones.
+
+    A subclass passes the channels of its maps, builds the stages below ``num_built`` (stages that no output needs would get
+    no gradient), says in ``stage_modules`` which modules belong to which stage, and calls ``freeze`` last in its
+    constructor. Its ``forward`` takes images (B, C, H, W) and returns contiguous maps (B, C_i, H_i, W_i), see
+    ``to_contiguous``.
+
+    Args:
+        out_channels: channels of all maps that the backbone can return, one per stage.
+        out_indices: which of them it returns, in this order; negative ones count from the end.
+        frozen_stages: stages up to this one keep their parameters and norm statistics, counted from 1; 0 freezes the stem
+            only, -1 nothing.
+        init_cfg: as in mmengine; ``type='mmvisattn.OfficialPretrained'`` loads the authors' published weights. None: the
+            class's ``default_init_cfg``.
+
+    Attributes:
+        archs: the settings of each named architecture.
+        official_names: how the names in the authors' checkpoints become ours; None if there are none.
+        default_init_cfg: how parameters start.
+        out_channels: channels of all maps, returned or not.
+        num_built: how many stages are built: up to the last one that is returned.
+
+    Raises:
+        ValueError: if ``out_indices`` or ``frozen_stages`` is out of range.
+    """
+
+    archs: dict[str, dict[str, Any]] = {}
+    official_names: KeyMap | None = None
+    default_init_cfg: list[dict] = []
+
+    def __init__(self, out_channels: Sequence[int], out_indices: Sequence[int], frozen_stages: int,
+                 init_cfg: InitCfg = None):
+        super().__init__(init_cfg or self.default_init_cfg)
+        self.init_cfg: InitCfg
+        num_stages = len(out_channels)
+        if not out_indices or not all(-num_stages <= i < num_stages for i in out_indices):
+            raise ValueError(f'out_indices={tuple(out_indices)}: there are {num_stages} outputs, '
+                             f'so each index must lie in 0 to {num_stages - 1}')
+        if not -1 <= frozen_stages <= num_stages:
+            raise ValueError(f'frozen_stages={frozen_stages} must lie in -1 to {num_stages}')
+        self.out_channels = list(out_channels)
+        self.out_indices = tuple(i % num_stages for i in out_indices)
+        self.num_built = max(self.out_indices) + 1
+        self.frozen_stages = frozen_stages
+
+    def stage_modules(self) -> list[list[nn.Module]]:
+        """The modules of each built stage, counted as ``frozen_stages`` counts them: first the stem's."""
+        raise NotImplementedError
+
+    def unbuilt_names(self) -> tuple[str, ...]:
+        """The beginnings of the names that tensors of the stages that are not built would have."""
+        raise NotImplementedError
+
+    def frozen_modules(self) -> Iterable[nn.Module]:
+        return (module for modules in self.stage_modules()[:self.frozen_stages + 1] for module in modules)
+
+    def freeze(self) -> None:
+        for module in self.frozen_modules():
+            module.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for module in self.frozen_modules():
+            module.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Like mmengine's, but ``OfficialPretrained`` is applied last (mmengine does so for 'Pretrained' only)."""
+        given = self.init_cfg
+        cfgs = given if isinstance(given, list) else [given] if given else []
+        official = [cfg for cfg in cfgs if WEIGHT_INITIALIZERS.get(cfg['type']) is OfficialPretrained]
+        self.init_cfg = [cfg for cfg in cfgs if cfg not in official]
+        super().init_weights()
+        self.init_cfg = given
+        if official:
+            initialize(self, official)

@@ -1,0 +1,36 @@
+"""Cross-scale embedding layer (CEL; CrossFormer, ICLR 2022, https://arxiv.org/abs/2108.00154)."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+
+class CrossScaleEmbedding(BaseModule):
+    """Cross-scale embedding layer (CEL): convolutions of several kernel sizes and one stride, concatenated on channels.
+
+    Args:
+        in_channels: channels of the input.
+        widths: output channels of each convolution.
+        kernel_sizes: their kernel sizes.
+        stride: their stride.
+
+    Shape:
+        (B, H, W, in_channels) to (B, ceil(H / stride), ceil(W / stride), sum of widths). The input is padded with zeros at
+        the bottom and right to a multiple of the stride.
+    """
+
+    def __init__(self, in_channels: int, widths: Sequence[int], kernel_sizes: Sequence[int], stride: int):
+        super().__init__()
+        self.stride = stride
+        self.projs = ModuleList(
+            nn.Conv2d(in_channels, width, kernel_size, stride, (kernel_size - stride) // 2)
+            for width, kernel_size in zip(widths, kernel_sizes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 3, 1, 2)
+        height, width = x.shape[-2:]
+        if height % self.stride or width % self.stride:
+            x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
+        return torch.cat([proj(x).permute(0, 2, 3, 1) for proj in self.projs], dim=-1)

@@ -1,0 +1,104 @@
+"""Cutting a map into groups of tokens for short and long distance attention (CrossFormer, ICLR 2022,
+https://arxiv.org/abs/2108.00154).
+
+Short distance attention (SDA) groups neighbours. Long distance attention (LDA) groups tokens whose row and column agree
+modulo an interval: over the whole map in the paper, within squares in the authors' later code. The groups of a map of 6 x 6
+tokens, for groups of 3 x 3 in SDA, and in LDA for the interval 3 over the whole map, and for the interval 2 in squares::
+
+    SDA            LDA, map       LDA, squares
+    a a a b b b    a b c a b c    a b a b a b
+    a a a b b b    d e f d e f    c d c d c d
+    a a a b b b    g h i g h i    a b a b a b
+    c c c d d d    a b c a b c    c d c d c d
+    c c c d d d    d e f d e f    a b a b a b
+    c c c d d d    g h i g h i    c d c d c d
+
+The released code pads the map with zeros to whole groups and masks the padding. Here nothing is padded: the groups at the
+bottom and right have fewer tokens. That gives the same result without the work, because padded tokens are never keys and
+their outputs are cut away.
+"""
+import operator
+from collections import defaultdict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def axis_groups(length: int, size: int, interval: int) -> list[range]:
+    """The groups along one axis of a map.
+
+    The axis is cut into stretches of ``size * interval`` tokens; the tokens of a stretch that agree modulo ``interval`` form
+    a group. For (7, 2, 2) the groups are 0 2, 1 3, 4 6 and 5. The groups have at most three different lengths.
+    """
+    side = size * interval
+    return [range(start + offset, min(start + side, length), interval)
+            for start in range(0, length, side) for offset in range(min(interval, length - start))]
+
+
+def _by_length(groups: list[range], device: torch.device) -> list[Tensor]:
+    """The groups of each length, as one tensor (groups, length) of positions each."""
+    found: dict[int, list[list[int]]] = defaultdict(list)
+    for group in groups:
+        found[len(group)].append(list(group))
+    return [torch.tensor(same, device=device) for same in found.values()]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """All groups of ``rows`` x ``cols`` tokens of a map.
+
+    Attributes:
+        rows, cols: tokens of each group.
+        index: flat positions of the tokens in the map, group after group: (groups * rows * cols).
+    """
+    rows: int
+    cols: int
+    index: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """How a map is cut into groups.
+
+    Attributes:
+        regions: at most nine, one for each size of group.
+        inverse: where each token of the map is found when the regions' tokens are laid end to end: (height * width).
+    """
+    regions: tuple[Region, ...]
+    inverse: Tensor
+
+    @classmethod
+    def of(cls, height: int, width: int, rows: int, cols: int, interval: int, device: torch.device) -> 'Grouping':
+        """The groups of a map of ``height`` x ``width`` tokens.
+
+        A group has at most ``rows`` x ``cols`` tokens, ``interval`` rows and columns apart.
+        """
+        # How a map is cut depends on its size in too many ways for one graph: torch.compile makes one a size.
+        height, width = operator.index(height), operator.index(width)
+        horizontal = _by_length(axis_groups(width, cols, interval), device)
+        regions = []
+        for down in _by_length(axis_groups(height, rows, interval), device):
+            for across in horizontal:
+                index = down[:, None, :, None] * width + across[:, None, :]
+                regions.append(Region(down.shape[1], across.shape[1], index.flatten()))
+        order = torch.cat([region.index for region in regions])
+        inverse = torch.empty_like(order).scatter_(0, order, torch.arange(height * width, device=device))
+        return cls(tuple(regions), inverse)
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """(rows, cols) of each region's groups."""
+        return tuple((region.rows, region.cols) for region in self.regions)
+
+    def group(self, x: Tensor) -> list[Tensor]:
+        """(B, H, W, C) to one (B * groups, rows * cols, C) a region."""
+        tokens = x.flatten(1, 2)
+        return [tokens.index_select(1, region.index).unflatten(1, (-1, region.rows * region.cols)).flatten(0, 1)
+                for region in self.regions]
+
+    def ungroup(self, groups: list[Tensor], shape: torch.Size) -> Tensor:
+        """The inverse of ``group``, to a map of the given (B, H, W, …)."""
+        tokens = torch.cat([
+            x.reshape(shape[0], len(region.index), x.shape[-1]) for x, region in zip(groups, self.regions)], dim=1)
+        return tokens.index_select(1, self.inverse).unflatten(1, shape[1:3])

@@ -1,4 +1,0 @@
-from .image_restorer import ImageRestorer
-from .restormer import Restormer
-
-__all__ = ['ImageRestorer', 'Restormer']

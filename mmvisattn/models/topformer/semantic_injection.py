@@ -1,0 +1,109 @@
+"""TopFormer's semantic injection module (CVPR 2022, https://arxiv.org/abs/2204.05525).
+
+Difference from the released code, where it is part of the backbone: it is a neck, and it can extract the semantics itself.
+"""
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+from mmvisattn.layers import ConvNormAct, to_contiguous, to_fast_format
+from mmvisattn.models.backbone import InitCfg
+from mmvisattn.registry import MODELS
+
+from .semantics_extractor import SemanticsExtractor, pyramid_pooling
+
+FUSIONS = ('gated_sum', 'gated_sum_relu', 'sum', 'product')
+
+
+class Injection(BaseModule):
+    """One level: fuse a local map (B, C, H, W) with its slice of the semantics (B, C, h, w) into (B, C', H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, fusion: str, norm_cfg: dict):
+        super().__init__()
+
+        with_relu = fusion == 'gated_sum_relu'
+
+        def embedding(norm_cfg: dict | None, act: str | None) -> nn.Module:
+            return ConvNormAct(in_channels, out_channels, 1, norm_cfg, act)
+
+        act = 'ReLU' if with_relu else None
+        self.local_embedding = embedding(norm_cfg, act)
+        self.global_embedding = embedding(norm_cfg, act) if fusion != 'product' else None
+        self.global_gate = embedding(None if with_relu else norm_cfg, None) if fusion != 'sum' else None
+
+    @staticmethod
+    def gate(x: Tensor) -> Tensor:
+        """relu6(x + 3) / 6. torch's ``hardsigmoid`` takes 1 / 6 in single precision for its gradient, 3e-8 off (2.13)."""
+        return F.relu6(x + 3) / 6
+
+    def forward(self, x_local: Tensor, x_global: Tensor) -> Tensor:
+        size = x_local.shape[-2:]
+        x = self.local_embedding(x_local)
+        if self.global_gate is not None:
+            x = x * F.interpolate(self.gate(self.global_gate(x_global)), size, mode='bilinear', align_corners=False)
+        if self.global_embedding is not None:
+            x = x + F.interpolate(self.global_embedding(x_global), size, mode='bilinear', align_corners=False)
+        return x
+
+
+@MODELS.register_module()
+class SemanticInjection(BaseModule):
+    """Semantic injection module (SIM): injects a global semantics map into the levels of a pyramid.
+
+    Args:
+        in_channels: channels of the pyramid's levels; the semantics map has their sum.
+        out_channels: channels of every returned map.
+        injected_levels: the levels that are injected and returned, in this order.
+        fusion: 'gated_sum', local * hsigmoid(gate) + global (the paper's); 'gated_sum_relu', the same with conv-BN-ReLU
+            embeddings and a gate without norm (the released 'muli_sum_cbr'); 'sum', local + global; 'product',
+            local * hsigmoid(gate).
+        semantics_extractor: None if the last input is the semantics map, as TopFormer gives it; behind a backbone that
+            returns a pyramid only, arguments of ``SemanticsExtractor`` (at least ``num_heads``), which then makes that
+            map from the pooled pyramid.
+        norm_cfg: the norm after every convolution.
+        init_cfg: as in mmengine.
+
+    Shape:
+        Maps (B, in_channels[i], H_i, W_i), then the semantics map (B, sum of in_channels, h, w) if no extractor is built,
+        to a tuple of (B, out_channels, H_i, W_i), one for each of ``injected_levels``.
+
+    Raises:
+        ValueError: if ``fusion`` or ``injected_levels`` is not one of the above, or the inputs are too few or too many.
+    """
+
+    def __init__(self,
+                 in_channels: Sequence[int] = (16, 32, 64, 96),
+                 out_channels: int = 128,
+                 injected_levels: Sequence[int] = (1, 2, 3),
+                 fusion: str = 'gated_sum',
+                 semantics_extractor: dict | None = None,
+                 norm_cfg: dict | None = None,
+                 init_cfg: InitCfg = None):
+        super().__init__(init_cfg)
+        if fusion not in FUSIONS:
+            raise ValueError(f"fusion='{fusion}' is not one of {FUSIONS}")
+        if not all(0 <= level < len(in_channels) for level in injected_levels):
+            raise ValueError(f'injected_levels={tuple(injected_levels)} must lie in 0 to {len(in_channels) - 1}, '
+                             'the levels of in_channels')
+        norm_cfg = norm_cfg or dict(type='BN')
+        self.in_channels = list(in_channels)
+        self.injected_levels = tuple(injected_levels)
+        self.extractor = None if semantics_extractor is None else SemanticsExtractor(
+            sum(in_channels), **dict(dict(norm_cfg=norm_cfg), **semantics_extractor))
+        self.injections = ModuleList(
+            Injection(in_channels[level], out_channels, fusion, norm_cfg) for level in injected_levels)
+
+    def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        num_levels = len(self.in_channels)
+        if len(inputs) != num_levels + (self.extractor is None):
+            raise ValueError(
+                f'SemanticInjection got {len(inputs)} maps for {num_levels} levels: it takes one a level'
+                + (', and the semantics map last; a backbone without one needs semantics_extractor=dict(num_heads=…)'
+                   if self.extractor is None else ' (it extracts the semantics itself)'))
+        levels = [to_fast_format(x) for x in inputs[:num_levels]]
+        semantics = inputs[-1] if self.extractor is None else self.extractor(pyramid_pooling(levels))
+        slices = semantics.split(self.in_channels, dim=1)
+        return to_contiguous(
+            injection(levels[level], slices[level]) for level, injection in zip(self.injected_levels, self.injections))

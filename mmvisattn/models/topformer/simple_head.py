@@ -1,0 +1,46 @@
+"""TopFormer's segmentation head (CVPR 2022, https://arxiv.org/abs/2204.05525).
+
+Difference from the released code: it does not add into its inputs in place.
+"""
+from mmcv.cnn import ConvModule
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+from torch import Tensor
+
+from mmvisattn.layers import to_fast_format
+from mmvisattn.registry import MODELS
+
+
+@MODELS.register_module()
+class SimpleHead(BaseDecodeHead):
+    """Sums maps of equal channels at the size of the first, then 1 x 1 conv + norm + ReLU, dropout, classifier.
+
+    Args:
+        depthwise: the 1 x 1 convolution scales each channel by itself, as in the published TopFormer-T; those of S and B
+            mix the channels.
+        kwargs: of mmseg's ``BaseDecodeHead``; ``in_channels`` is a list of equal numbers, one for each of ``in_index``,
+            and the first of these inputs is the largest map.
+
+    Shape:
+        A list of (B, C, H_i, W_i) to logits (B, num_classes, H_0, W_0).
+
+    Raises:
+        ValueError: if ``in_channels`` are not equal, or not ``channels`` with ``depthwise``.
+    """
+
+    def __init__(self, depthwise: bool = False, **kwargs):
+        super().__init__(input_transform='multiple_select', **kwargs)
+        if len(set(self.in_channels)) != 1:
+            raise ValueError(f'SimpleHead sums its inputs, so in_channels={self.in_channels} must be equal')
+        if depthwise and self.in_channels[0] != self.channels:
+            raise ValueError(f'SimpleHead with depthwise=True keeps the channels, so channels={self.channels} must be '
+                             f'in_channels={self.in_channels[0]}')
+        self.fuse = ConvModule(
+            self.in_channels[0], self.channels, 1, groups=self.channels if depthwise else 1, conv_cfg=self.conv_cfg,
+            norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
+
+    def forward(self, inputs: list[Tensor]) -> Tensor:
+        x, *others = [to_fast_format(x) for x in self._transform_inputs(inputs)]
+        for other in others:
+            x = x + resize(other, x.shape[-2:], mode='bilinear', align_corners=self.align_corners)
+        return self.cls_seg(self.fuse(x))

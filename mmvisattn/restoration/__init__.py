@@ -1,0 +1,1 @@
+"""Image restoration: data, training, evaluation and application of image-to-image networks."""

@@ -1,0 +1,167 @@
+"""Pairs of degraded and clean images, and what becomes of them on the way to the model."""
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import BaseDataset
+from mmengine.structures import BaseDataElement
+
+from mmvisattn.registry import DATASETS, TRANSFORMS
+from mmvisattn.restoration.pictures import as_channels, read_picture
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files of a folder, by name.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    files = sorted(path for path in folder.glob('*') if path.is_file() and cv2.haveImageReader(str(path)))
+    if not files:
+        raise FileNotFoundError(f'there are no images in {folder}')
+    return files
+
+
+@DATASETS.register_module()
+class CleanImageDataset(BaseDataset):
+    """A folder of clean images, to be degraded by a transform such as ``AddGaussianNoise``.
+
+    Args:
+        data_root: a folder.
+        data_prefix: ``clean``: the folder of images in it.
+        pipeline: transforms, ``LoadImages`` first.
+        kwargs: as of mmengine's ``BaseDataset``.
+
+    An index may be (index, patch size), as ``ProgressiveBatchSampler`` gives it; the size is for ``RandomPatch``.
+    """
+
+    METAINFO = dict(dataset_type='restoration')
+
+    def __init__(self, data_root: str, data_prefix: dict, pipeline: Sequence[dict], **kwargs):
+        # The folders themselves say what there is, so there is no annotation file.
+        super().__init__(ann_file='', data_root=data_root, data_prefix=data_prefix, pipeline=pipeline, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        return [dict(clean=[str(path)]) for path in image_files(Path(self.data_prefix['clean']))]
+
+    def prepare_data(self, idx: int | tuple[int, int]) -> dict:
+        index, patch_size = idx if isinstance(idx, tuple) else (idx, None)
+        return self.pipeline(dict(self.get_data_info(index), patch_size=patch_size))
+
+
+@DATASETS.register_module()
+class PairedImageDataset(CleanImageDataset):
+    """Folders of degraded and of clean images of equal names (but for the suffix).
+
+    Args:
+        data_prefix: ``clean`` and ``degraded``: the folders; ``degraded`` may be several, whose images' channels are joined,
+            as for the two views of a dual-pixel sensor: ``degraded``, ``degraded_right``.
+
+    Raises:
+        FileNotFoundError: if a folder is empty, or lacks an image of another.
+    """
+
+    def load_data_list(self) -> list[dict]:
+        by_name = {name: {path.stem: path for path in image_files(Path(folder))}
+                   for name, folder in self.data_prefix.items()}
+        for name, files in by_name.items():
+            if lacking := sorted(set().union(*by_name.values()) - set(files)):
+                raise FileNotFoundError(f'{self.data_prefix[name]} lacks {len(lacking)} images that other folders have, '
+                                        f'such as {lacking[0]}')
+        degraded = [files for name, files in sorted(by_name.items()) if name != 'clean']
+        return [dict(clean=[str(path)], degraded=[str(files[stem]) for files in degraded])
+                for stem, path in by_name['clean'].items()]
+
+
+@TRANSFORMS.register_module()
+class LoadImages(BaseTransform):
+    """Read the files of a pair as float32 (H, W, C) of 0 to 1; without a degraded file, the clean one stands for it.
+
+    Args:
+        channels: 3: RGB; 1: gray.
+    """
+
+    def __init__(self, channels: int = 3):
+        self.channels = channels
+
+    def _read(self, paths: Sequence[str]) -> np.ndarray:
+        return np.concatenate(
+            [as_channels(read_picture(Path(path)).pixels, self.channels) for path in paths], axis=-1)
+
+    def transform(self, results: dict) -> dict:
+        paths = results['clean']
+        results.update(img_path=results.get('degraded', paths)[0], clean=self._read(paths))
+        results['degraded'] = self._read(results['degraded']) if 'degraded' in results else results['clean']
+        if results['degraded'].shape[:2] != results['clean'].shape[:2]:
+            raise ValueError(f'{results["img_path"]} and {paths[0]} differ in size: {results["degraded"].shape[:2]} and '
+                             f'{results["clean"].shape[:2]}')
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomPatch(BaseTransform):
+    """Cut the same random square out of both images; smaller images are reflected at the bottom and right first.
+
+    Args:
+        size: pixels of a side, where no ``ProgressiveBatchSampler`` gives another.
+    """
+
+    def __init__(self, size: int):
+        self.size = size
+
+    def transform(self, results: dict) -> dict:
+        size = results['patch_size'] or self.size
+        height, width = results['clean'].shape[:2]
+        down, right = max(0, size - height), max(0, size - width)
+        top, left = (np.random.randint(max(side, size) - size + 1) for side in (height, width))
+        for name in ('degraded', 'clean'):
+            image = np.pad(results[name], ((0, down), (0, right), (0, 0)), mode='symmetric')
+            results[name] = image[top:top + size, left:left + size]
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomFlipRotate(BaseTransform):
+    """One of the eight flips and right-angled rotations of a square, for both images."""
+
+    def transform(self, results: dict) -> dict:
+        turns, flips = np.random.randint(4), np.random.randint(2)
+        for name in ('degraded', 'clean'):
+            image = np.rot90(results[name], turns)
+            results[name] = image[:, ::-1] if flips else image
+        return results
+
+
+@TRANSFORMS.register_module()
+class AddGaussianNoise(BaseTransform):
+    """White Gaussian noise on the degraded image, not clipped.
+
+    Args:
+        sigma: its deviation, of 255; or (lowest, highest) for one drawn evenly for each image (blind denoising).
+        fixed: the same noise for the same image every time, for validation.
+    """
+
+    def __init__(self, sigma: float | tuple[float, float], fixed: bool = False):
+        self.sigma = sigma
+        self.fixed = fixed
+
+    def transform(self, results: dict) -> dict:
+        random = np.random.RandomState(results['sample_idx']) if self.fixed else np.random
+        sigma = random.uniform(*self.sigma) if isinstance(self.sigma, (tuple, list)) else self.sigma
+        noise = random.standard_normal(results['degraded'].shape).astype(np.float32)
+        results['degraded'] = results['degraded'] + np.float32(sigma / 255) * noise
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackRestoration(BaseTransform):
+    """``inputs``: the degraded image (C, H, W); ``data_samples``: with the clean one, and the file's name."""
+
+    def transform(self, results: dict) -> dict:
+        degraded, clean = (torch.from_numpy(np.ascontiguousarray(results[name].transpose(2, 0, 1)))
+                           for name in ('degraded', 'clean'))
+        sample = BaseDataElement(clean=clean, metainfo=dict(img_path=results['img_path']))
+        return dict(inputs=degraded, data_samples=sample)

@@ -1,0 +1,88 @@
+"""What checkpoints hold besides tensors, read as plain data.
+
+``torch.load(weights_only=True)`` calls what is on its list with any arguments that a file gives. numpy's own constructors do
+not bear that: they build objects over memory of the file's choice. So each name on the list stands for a class or function
+here, which makes numbers, texts or nothing.
+"""
+import re
+from collections import OrderedDict
+
+import numpy as np
+
+NUMBERS_AND_TEXTS = re.compile(r'[?biufcSU]\d*$')
+
+
+class Inert:
+    """Something whose content nobody needs, such as a path or a date."""
+
+    def __new__(cls, *_):
+        return super().__new__(cls)
+
+    def __init__(self, *_):
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+class DType:
+    """A pickled ``numpy.dtype`` of numbers or texts."""
+
+    def __init__(self, code: str, *_):
+        if not NUMBERS_AND_TEXTS.match(str(code)):
+            raise ValueError(f'arrays of numpy type {code!r} are not read')
+        self.dtype = np.dtype(str(code))
+
+    def __setstate__(self, state: tuple) -> None:
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class Array(np.ndarray):
+    """A pickled array of numbers or texts. It is made empty, whatever the arguments, and filled from its checked state."""
+
+    def __new__(cls, *_):
+        return super().__new__(cls, 0, np.uint8)
+
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, kind, is_fortran, data = state
+        if not isinstance(kind, DType) or not isinstance(data, bytes):
+            raise ValueError('only arrays of numbers and texts are read')
+        if not all(isinstance(side, int) and side >= 0 for side in shape):
+            raise ValueError(f'an array of shape {shape} is not read')
+        if len(data) != kind.dtype.itemsize * int(np.prod(shape, dtype=object)):
+            raise ValueError(f'an array of shape {shape} and type {kind.dtype} has {len(data)} bytes')
+        super().__setstate__((version, shape, kind.dtype, bool(is_fortran), data))  # type: ignore[arg-type]
+
+    def __reduce__(self):
+        return self.view(np.ndarray).__reduce__()  # written as what it was read from
+
+
+def _reconstruct(*_) -> Array:
+    return Array()
+
+
+def _scalar(kind: DType, data: bytes) -> np.generic:
+    if not isinstance(kind, DType) or not isinstance(data, bytes) or len(data) != kind.dtype.itemsize:
+        raise ValueError('only scalars of numbers and texts are read')
+    return np.frombuffer(data, kind.dtype)[0]
+
+
+def _no_bytes(*_) -> bytes:
+    return b''
+
+
+# numpy 2 renamed numpy.core to numpy._core; files have either. An empty array is pickled with bytes().
+NUMPY_TYPES: list = [
+    (Array, 'numpy.ndarray'), (DType, 'numpy.dtype'), (_no_bytes, 'builtins.bytes'), (_no_bytes, '__builtin__.bytes'),
+    *((function, f'numpy.{core}.multiarray.{name}')
+      for core in ('core', '_core') for name, function in (('_reconstruct', _reconstruct), ('scalar', _scalar))),
+]
+
+# CrossFormer's and SMT's files hold their training configuration, TopFormer's their command line's arguments.
+INERT_TYPES: list = [
+    (OrderedDict, 'yacs.config.CfgNode'),
+    *((Inert, name) for name in (
+        'argparse.Namespace', 'datetime.date', 'datetime.datetime', 'datetime.timedelta', 'pathlib.Path',
+        'pathlib.PosixPath', 'pathlib.PurePosixPath', 'pathlib.WindowsPath', 'builtins.set', '__builtin__.set')),
+    *NUMPY_TYPES,
+]

@@ -1,0 +1,75 @@
+"""Fitting a config to the command line and the machine."""
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.reduced import ROOT
+from mmengine.registry import MODELS
+
+from mmvisattn.cli.arguments import load_config, load_weights
+from mmvisattn.cli.checks import UsageError, _categories, check_data
+
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_8xb2-160k_ade20k-512x512.py'
+
+
+def loaded(**options):
+    return load_config(argparse.Namespace(
+        config=CONFIG, work_dir=None, cfg_options=options, launcher='none', local_rank=0))
+
+
+def test_data_root_reaches_every_data_set():
+    cfg = loaded(data_root='/elsewhere')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.dataset.data_root == '/elsewhere'
+
+
+def test_work_dir_is_named_after_the_config():
+    assert loaded().work_dir == str(Path('work_dirs') / CONFIG.stem)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='on a GPU SyncBN stays')
+def test_sync_bn_becomes_bn_without_a_gpu():
+    cfg = loaded()
+    assert cfg.model.backbone.norm_cfg.type == cfg.model.decode_head.norm_cfg.type == 'BN'
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='says what a machine without a GPU says')
+def test_launchers_that_need_gpus_say_so():
+    with pytest.raises(UsageError, match='--launcher slurm'):
+        load_config(argparse.Namespace(config=CONFIG, work_dir=None, cfg_options={}, launcher='slurm', local_rank=0))
+
+
+def test_missing_parts_of_the_data_are_named(miniature, tmp_path):
+    cfg = loaded(data_root=str(tmp_path))
+    with pytest.raises(UsageError, match='train_dataloader.*images/training'):
+        check_data(cfg, 'train_dataloader')
+    check_data(loaded(data_root=str(miniature)), 'train_dataloader', 'val_dataloader')
+
+
+@pytest.mark.parametrize('categories', [
+    [dict(id=1, name='person', keypoints=['nose', 'eye'], skeleton=[[1, 2]])],
+    [dict(id=1, name='a ] in the name'), dict(id=2, name='é' * 70000)]], ids=['keypoints', 'brackets'])
+@pytest.mark.parametrize('behind', [{}, dict(annotations=[dict(bbox=[1, 2, 3, 4])] * 3000)], ids=['end', 'middle'])
+def test_categories_are_read_as_json(categories, behind, tmp_path):
+    (tmp_path / 'instances.json').write_text(json.dumps(dict(info={}, categories=categories, **behind), ensure_ascii=False))
+    assert _categories(tmp_path / 'instances.json') == [category['name'] for category in categories]
+
+
+def test_broken_categories_are_named(tmp_path):
+    (tmp_path / 'instances.json').write_text('{"categories": [{"id": 1, "name": "per')
+    with pytest.raises(UsageError, match='instances.json'):
+        _categories(tmp_path / 'instances.json')
+
+
+def test_imagenet_weights_are_no_trained_model():
+    from mmvisattn.models import SemanticInjection, TopFormer
+    pytest.importorskip('mmseg')
+    from helpers import golden
+    model = torch.nn.Module()
+    model.backbone, model.neck = TopFormer(), SemanticInjection()
+    state = {k: v for k, v in golden.checkpoint(golden.read('topformer_t')).items() if not k.startswith('SIM')}
+    with pytest.raises(UsageError, match='OfficialPretrained'):
+        load_weights(model, state)
+    assert MODELS.get('mmvisattn.TopFormer') is TopFormer

@@ -1,0 +1,54 @@
+"""mmengine's training checkpoints load, and hostile ones do not run, in a process set up as the tools are."""
+import pytest
+from mmengine.logging import HistoryBuffer
+
+from mmvisattn.cli.compat import _history_buffer_method
+
+SETUP = """
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import load_checkpoint
+from mmvisattn.cli.compat import read_checkpoints_safely
+read_checkpoints_safely()
+"""
+
+TRAINING = SETUP + """
+import numpy as np
+buffer = HistoryBuffer([1.0, 2.0], [1, 1])
+torch.save(dict(state_dict=torch.nn.Linear(1, 1).state_dict(), message_hub=dict(
+    log_scalars=dict(loss=buffer), runtime_info=dict(best=np.float64(3), array=np.arange(3)))), 'last.pth')
+content = load_checkpoint(torch.nn.Linear(1, 1), 'last.pth')
+assert content['message_hub']['log_scalars']['loss'].current() == 2.0
+"""
+
+HOSTILE = SETUP + """
+import os
+class Hostile:
+    def __reduce__(self):
+        return {callable}
+torch.save(dict(state_dict={{}}, extra=Hostile()), 'hostile.pth')
+try:
+    load_checkpoint(torch.nn.Linear(1, 1), 'hostile.pth')
+finally:
+    assert not os.path.exists('trace')
+"""
+
+
+def test_training_checkpoints_load(run_tool):
+    done = run_tool('-c', TRAINING)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize('call', ["os.system, ('touch trace',)", "eval, ('open(chr(116) + \"race\", \"w\")',)"])
+def test_hostile_checkpoints_do_not_run(run_tool, call):
+    done = run_tool('-c', HOSTILE.format(callable=call))
+    assert done.returncode != 0
+    assert 'AssertionError' not in done.stderr
+    assert any(word in done.stderr for word in ('UnpicklingError', 'RuntimeError', 'TypeError')), done.stderr
+
+
+def test_getattr_answers_for_history_buffers_methods_only():
+    assert _history_buffer_method(HistoryBuffer, 'mean') is HistoryBuffer.mean
+    for owner, name in ((HistoryBuffer, '__init__'), (str, 'format')):
+        with pytest.raises(TypeError, match=name):
+            _history_buffer_method(owner, name)

@@ -1,0 +1,80 @@
+"""Configs made small enough to run a step of each."""
+import re
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmvisattn.cli.checks import dicts
+from mmvisattn.models import SMT, CrossFormer, RestormerEncoder
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
+DETECTORS = [path for path in CONFIGS if re.search(r'-\d+e_', path.stem)]
+RESTORERS = [path for path in CONFIGS if re.match(r'restormer(-small)?_', path.stem)]
+SEGMENTORS = [path for path in CONFIGS if path not in DETECTORS and path not in RESTORERS]
+FAMILIES = {'mmvisattn.CrossFormer': CrossFormer, 'mmvisattn.SMT': SMT, 'mmvisattn.RestormerEncoder': RestormerEncoder}
+
+
+def groups_in_a_name(backbone: Config) -> str | None:
+    """What a config's name says of its CrossFormer's groups, where they are not the architecture's own."""
+    if backbone.get('lda_scope') == 'square':
+        return '-square'
+    size = backbone.get('group_size')
+    return size and f'-g{size if isinstance(size, int) else size[0]}'
+
+
+def at_hand(loader: Config, data_root: Path) -> None:
+    """Batches of 2 of other data of the same layout, without worker processes."""
+    loader.batch_size, loader.num_workers, loader.persistent_workers = 2, 0, False
+    loader.dataset.data_root = str(data_root)
+
+
+def without_sync_bn(model: Config) -> Config:
+    """The config of a model that needs no process group for its norms, as mmengine's Runner makes it."""
+    for part in dicts(model):
+        if part.get('type') == 'SyncBN':
+            part['type'] = 'BN'
+    return model
+
+
+def shallow(model: Config) -> None:
+    """At most three blocks a stage."""
+    without_sync_bn(model)
+    family = FAMILIES.get(model.backbone.type)
+    if family:
+        arch = dict(family.archs[model.backbone.arch])
+        model.backbone.arch = dict(arch, depths=[min(depth, 3) for depth in arch['depths']])
+
+
+def reduced_detector(path: Path, data_root: Path) -> Config:
+    """The config with a shallow backbone, narrow heads, sides of at most 160 pixels, and the miniature data's classes."""
+    cfg = Config.fromfile(path)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        at_hand(loader, data_root)
+        loader.dataset.type = 'mmvisattn.MiniatureCocoDataset'
+        for step in dicts(loader.dataset.pipeline):
+            if 'scale' in step:
+                step['scale'] = (160, 128)
+            if 'scales' in step:
+                step['scales'] = [(160, 96), (160, 128)]
+    fewer = dict(num_classes=8, fc_out_channels=64, num_queries=50, num_proposals=20, nms_pre=200, max_per_img=50, num=32)
+    for part in dicts(cfg.model):
+        part.update({name: number for name, number in fewer.items() if name in part})
+    shallow(cfg.model)
+    return cfg
+
+
+def reduced(path: Path, data_root: Path, crop: int = 64) -> Config:
+    """The config with at most three blocks a stage, crops of ``crop`` pixels, batches of 2, no worker processes, and other
+    data of the same layout."""
+    cfg = Config.fromfile(path)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        at_hand(loader, data_root)
+        for step in loader.dataset.pipeline:
+            if 'crop_size' in step:
+                step.crop_size = (crop, crop)
+            if 'scale' in step:
+                step.scale = (2 * crop, crop)
+    cfg.model.data_preprocessor.size = (crop, crop)
+    shallow(cfg.model)
+    return cfg

@@ -1,0 +1,82 @@
+"""Training and applying a restorer, and tiles without seams."""
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import MODELS
+from mmengine.structures import BaseDataElement
+from torch import nn
+
+from mmvisattn.models import Restormer
+from mmvisattn.restoration.tiling import in_tiles
+
+BACKBONE = dict(type='mmvisattn.Restormer', embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1,
+                num_heads=(1, 1, 2, 2))
+
+
+def restorer(**kwargs):
+    return MODELS.build(dict(type='mmvisattn.ImageRestorer', backbone=BACKBONE, **kwargs))
+
+
+@pytest.mark.parametrize('size', [(50, 70), (20, 70), (64, 64), (33, 32), (7, 5)], ids=str)
+@pytest.mark.parametrize('overlap', [0, 8, 31])
+def test_tiles_of_a_local_function_are_seamless(size, overlap):
+    """A function that looks no further than the pixel itself gives the same with and without tiles."""
+    image = torch.rand(2, 3, *size)
+    torch.testing.assert_close(in_tiles(lambda x: x.square() + 1, image, 32, overlap), image.square() + 1)
+
+
+def test_tiles_blend_over_the_overlap():
+    """Each tile of a constant function of its own: from one tile's value to the next in even steps."""
+    values = iter([0.0, 1.0])
+    row = in_tiles(lambda x: torch.full_like(x, next(values)), torch.zeros(1, 1, 8, 12), 8, 4)[0, 0, 0]
+    torch.testing.assert_close(row, torch.tensor([0.0] * 4 + [0.2, 0.4, 0.6, 0.8] + [1.0] * 4))
+
+
+def test_wrong_overlaps_are_named():
+    for overlap in (-1, 32):
+        with pytest.raises(ValueError, match='tile_overlap'):
+            in_tiles(nn.Identity(), torch.rand(1, 1, 64, 64), 32, overlap)
+
+
+def test_predictions_keep_size_and_range():
+    model = restorer(tile=24, tile_overlap=8).eval()
+    images = [torch.rand(3, 40, 33) * 1.5, torch.rand(3, 9, 20)]
+    samples = [BaseDataElement(metainfo=dict(img_path=name)) for name in 'ab']
+    with torch.inference_mode():
+        results = model.test_step(dict(inputs=images, data_samples=samples))
+    assert [tuple(sample.restored.shape) for sample in results] == [(3, 40, 33), (3, 9, 20)]
+    assert all(sample.restored.min() >= 0 and sample.restored.max() <= 1 for sample in results)
+    assert results[1].img_path == 'b'
+
+
+def test_large_tiles_are_the_whole_image():
+    model, image = restorer().eval(), torch.rand(1, 3, 40, 33)
+    with torch.inference_mode():
+        whole = model(image)
+        model.tile = 64
+        torch.testing.assert_close(model(image), whole)
+
+
+def test_the_loss_is_l1():
+    model = restorer().train()
+    degraded, clean = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
+    samples = [BaseDataElement(clean=image) for image in clean]
+    loss = model(degraded, samples, mode='loss')['loss']
+    torch.testing.assert_close(loss, (model.backbone(degraded) - clean).abs().mean())
+    loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_mixup_mixes_both_of_a_pair_alike():
+    model = restorer(mixup_beta=1.2)
+    clean = torch.rand(4, 3, 8, 8)
+    np.random.seed(0)
+    mixed = [model.mixed(clean + 1, clean) for _ in range(20)]
+    for degraded, truth in mixed:
+        torch.testing.assert_close(degraded, truth + 1)
+    untouched = sum(bool(torch.equal(truth, clean)) for _, truth in mixed)
+    assert 3 < untouched < 17
+
+
+def test_backbones_of_any_kind():
+    assert isinstance(restorer().backbone, Restormer)

@@ -1,0 +1,187 @@
+"""The tools, run as a user runs them: real processes, mmseg's Runner and metrics, gloo between processes."""
+import os
+import re
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers import runs
+from helpers.reduced import ROOT
+from helpers.runs import failed_clearly, scalars
+
+pytest.importorskip('mmseg')
+TOOLS = ROOT / 'tools'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+
+
+def options(data_root, **settings):
+    """Four iterations, validated and saved every second."""
+    return runs.options(data_root, 2, **{'train_cfg.max_iters': 4, **settings})
+
+
+@pytest.fixture(scope='module')
+def trained(run_tool_in, miniature, tmp_path_factory):
+    """A work folder of four iterations."""
+    work_dir = tmp_path_factory.mktemp('run')
+    done = run_tool_in(work_dir, TOOLS / 'train.py', CONFIG, '--work-dir', work_dir, *options(miniature))
+    assert done.returncode == 0, done.stderr
+    return work_dir
+
+
+def metrics_of(done):
+    """The metrics in the last line of a test's log."""
+    line = [line for line in (done.stdout + done.stderr).splitlines() if 'Iter(test)' in line][-1]
+    return {name: float(value) for name, value in re.findall(r'(\w+): ([\d.]+)', line)}
+
+
+def test_training_validates_and_saves(trained):
+    records = scalars(trained)
+    assert [r['step'] for r in records if 'loss' in r] == [1, 2, 3, 4]
+    assert [r['step'] for r in records if 'mIoU' in r] == [2, 4]
+    assert (trained / 'iter_4.pth').is_file() and list(trained.glob('best_mIoU_*.pth'))
+
+
+def test_resume_goes_on_from_the_latest(run_tool, trained, miniature, tmp_path):
+    work_dir = tmp_path / 'run'
+    work_dir.mkdir()
+    for name in ('iter_4.pth', 'last_checkpoint'):
+        (work_dir / name).write_bytes((trained / name).read_bytes())
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_4.pth'))
+    done = run_tool(TOOLS / 'train.py', CONFIG, '--work-dir', work_dir, '--resume',
+                    *options(miniature, **{'train_cfg.max_iters': 6}))
+    assert done.returncode == 0, done.stderr
+    assert [r['step'] for r in scalars(work_dir) if 'loss' in r] == [5, 6]
+
+
+def test_resume_goes_on_from_a_path(run_tool, trained, miniature, tmp_path):
+    done = run_tool(TOOLS / 'train.py', CONFIG, '--work-dir', tmp_path / 'run', '--resume', trained / 'iter_2.pth',
+                    '--auto-scale-lr', *options(miniature))
+    assert done.returncode == 0, done.stderr
+    assert [r['step'] for r in scalars(tmp_path / 'run') if 'loss' in r] == [3, 4]
+    assert 'LR is set based on batch size of 16' in done.stdout + done.stderr
+
+
+def test_two_processes_train_with_gloo(run_tool, miniature, tmp_path):
+    done = run_tool('-m', 'torch.distributed.run', '--nproc-per-node=2', '--master-port=0', '--rdzv-backend=c10d',
+                    '--rdzv-endpoint=localhost:0', TOOLS / 'train.py', CONFIG, '--launcher', 'pytorch',
+                    '--work-dir', tmp_path / 'run', *options(miniature))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [r['step'] for r in scalars(tmp_path / 'run') if 'mIoU' in r] == [2, 4]
+    assert 'Distributed training: True' in done.stdout + done.stderr
+
+
+def test_testing_paints_and_writes(run_tool, trained, miniature, tmp_path):
+    done = run_tool(TOOLS / 'test.py', CONFIG, trained / 'iter_4.pth', '--work-dir', tmp_path / 'run', '--show-dir',
+                    tmp_path / 'painted', '--out', tmp_path / 'labels', *options(miniature))
+    assert done.returncode == 0, done.stderr
+    assert 'mIoU' in done.stdout + done.stderr
+    painted = sorted((tmp_path / 'painted').rglob('*.png'))
+    labels = sorted((tmp_path / 'labels').glob('*.png'))
+    truths = sorted((miniature / 'annotations' / 'validation').iterdir())
+    assert len(painted) == len(labels) == len(truths) == 3
+    for path, truth in zip(labels, truths):
+        written, true = (cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in (path, truth))
+        assert written.shape == true.shape and written.min() >= 1 and written.max() <= 10
+    expected = scalars(trained)[-1]['mIoU']
+    assert metrics_of(done)['mIoU'] == pytest.approx(expected, abs=0.01)
+
+
+def test_testing_with_augmentation(run_tool, trained, miniature, tmp_path):
+    done = run_tool(TOOLS / 'test.py', CONFIG, trained / 'iter_4.pth', '--work-dir', tmp_path / 'run', '--tta',
+                    *options(miniature))
+    assert done.returncode == 0, done.stderr
+    assert 0 <= metrics_of(done)['mIoU'] <= 100
+
+
+def test_the_report_draws_and_says_where_everything_is(run_tool, trained):
+    done = run_tool(TOOLS / 'report.py', trained, '--compare', trained)
+    assert done.returncode == 0, done.stderr
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.strip().splitlines()[-4:])
+    best = max(r['mIoU'] for r in scalars(trained) if 'mIoU' in r)
+    assert lines['mIoU'].startswith(f'{best / 100:.3f}')
+    assert all(os.path.isfile(lines[name]) for name in ('picture', 'log', 'checkpoint'))
+    picture = cv2.imread(lines['picture'])
+    assert picture.shape[0] > 500 and np.ptp(picture) == 255
+
+
+@pytest.fixture(scope='module')
+def crossformer(tmp_path_factory):
+    """A config of a tiny CrossFormer segmentor."""
+    path = tmp_path_factory.mktemp('config') / 'crossformer.py'
+    path.write_text(f"""
+_base_ = '{ROOT}/configs/crossformer/crossformer-tiny_fpn_1xb4-1200_camvid-320x240.py'
+model = dict(
+    backbone=dict(arch=dict(_delete_=True, embed_dims=32, depths=(1, 2, 2, 2), num_heads=(1, 2, 4, 8), group_size=4,
+                            interval=(2, 2, 2, 1), with_cooling=False)),
+    neck=dict(in_channels=[32, 64, 128, 256]))
+""")
+    return path
+
+
+def test_attention_is_drawn_for_any_image_and_checkpoint(run_tool, crossformer, miniature, tmp_path):
+    from mmengine.config import Config
+    from mmengine.registry import MODELS
+    image = next((miniature / 'images' / 'training').iterdir())
+    model = MODELS.build(dict(Config.fromfile(crossformer).model, _scope_='mmseg'))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'trained.pth')
+    for arguments in (['--config', crossformer, '--checkpoint', 'trained.pth', '--point', 0, 1], ['--backbone', 'smt-tiny']):
+        done = run_tool(TOOLS / 'visualize_attention.py', image, '--out', 'attention.png', *arguments)
+        assert done.returncode == 0, done.stderr
+        picture = cv2.imread(str(tmp_path / 'attention.png'))
+        assert picture.shape[1] > 1000 and np.ptp(picture) == 255
+        (tmp_path / 'attention.png').unlink()
+
+
+def test_attention_of_nothing_is_explained(run_tool, miniature, trained):
+    image = next((miniature / 'images' / 'training').iterdir())
+    tool = TOOLS / 'visualize_attention.py'
+    failed_clearly(run_tool(tool, 'nothing.jpg'), 'nothing.jpg')
+    failed_clearly(run_tool(tool, image, '--config', CONFIG), 'TopFormer')
+    failed_clearly(run_tool(tool, image, '--backbone', 'crossformer-tiny', '--checkpoint', trained / 'iter_4.pth'),
+                   '--config')
+
+
+def test_make_miniature(run_tool, tmp_path):
+    args = (TOOLS / 'make_miniature.py', 'set', '--num-training', 2, '--num-validation', 1)
+    done = run_tool(*args)
+    assert done.returncode == 0 and 'training: 100%' in done.stderr
+    assert len(list((tmp_path / 'set').rglob('*.jpg'))) == 3
+    failed_clearly(run_tool(*args), 'set', 'exists')
+
+
+def test_a_missing_config_is_explained(run_tool):
+    failed_clearly(run_tool(TOOLS / 'train.py', CONFIG.with_name(CONFIG.name.replace('tiny', 'tinny'))),
+                   'tinny', 'did you mean', CONFIG.name)
+
+
+def test_a_broken_config_is_explained(run_tool, tmp_path):
+    (tmp_path / 'broken.py').write_text("_base_ = './not_there.py'\n")
+    failed_clearly(run_tool(TOOLS / 'train.py', 'broken.py'), 'broken.py', 'not_there.py')
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+def test_missing_data_is_explained(run_tool, trained, tool):
+    checkpoint = [trained / 'iter_4.pth'] if tool == 'test.py' else []
+    failed_clearly(run_tool(TOOLS / tool, CONFIG, *checkpoint, '--cfg-options', 'data_root=nowhere'),
+                   'nowhere', '--cfg-options data_root=')
+
+
+def test_checkpoints_that_do_not_fit_are_explained(run_tool, trained, miniature, tmp_path):
+    failed_clearly(run_tool(TOOLS / 'test.py', CONFIG, 'nothing.pth'), 'nothing.pth')
+    small = CONFIG.parent / 'topformer-small_simple-head_8xb2-160k_ade20k-512x512.py'
+    failed_clearly(run_tool(TOOLS / 'test.py', small, trained / 'iter_4.pth', *options(miniature)),
+                   'iter_4.pth', 'does not fit', 'size mismatch')
+    torch.save({'tpm.stem.0.c.weight': torch.zeros(16, 3, 3, 3)}, tmp_path / 'part.pth')
+    failed_clearly(run_tool(TOOLS / 'test.py', CONFIG, 'part.pth', *options(miniature)), 'part.pth', 'missing')
+    failed_clearly(run_tool(TOOLS / 'train.py', CONFIG, '--resume', 'nothing.pth', *options(miniature)), 'nothing.pth')
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='says what a machine without a GPU says')
+def test_mixed_precision_without_a_gpu_is_explained(run_tool, miniature):
+    failed_clearly(run_tool(TOOLS / 'train.py', CONFIG, '--amp', *options(miniature)), '--amp', 'GPU')
+
+
+def test_a_report_of_nothing_is_explained(run_tool, trained, tmp_path):
+    failed_clearly(run_tool(TOOLS / 'report.py', tmp_path), str(tmp_path), 'tools/train.py')
+    failed_clearly(run_tool(TOOLS / 'report.py', trained, '--data-root', 'nowhere'), 'nowhere')
