@@ -35,6 +35,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmvisattn', 'mmvisattn.*']),
+    package_data={'mmvisattn': ['py.typed']},
     python_requires='>=3.10',
     # Either line of the mm packages would break the other, so both come through extras.
     install_requires=['torch>=2.4', 'numpy', 'einops'],

@@ -23,6 +23,8 @@ DATASETS = child('dataset', mmengine_registry.DATASETS, 'datasets', 'restoration
 TRANSFORMS = child('transform', mmengine_registry.TRANSFORMS, 'restoration.datasets')
 DATA_SAMPLERS = child('data sampler', mmengine_registry.DATA_SAMPLERS, 'restoration.progressive_patches')
 HOOKS = child('hook', mmengine_registry.HOOKS, 'restoration.progressive_patches')
+OPTIM_WRAPPER_CONSTRUCTORS = child(
+    'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'optim')
 METRICS = child('metric', mmengine_registry.METRICS, 'restoration.metric')
 WEIGHT_INITIALIZERS = child('weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'weights')
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 
@@ -118,7 +119,8 @@ def _out_channels(backbone: dict) -> list[int] | None:
     family = MODELS.get(backbone['type'])
     if not (isinstance(family, type) and issubclass(family, Backbone)):
         return None
-    built: Any = MODELS.build(dict(backbone, init_cfg=None))
+    with torch.device('meta'):
+        built: Any = MODELS.build(dict(backbone, init_cfg=None))
     return [built.out_channels[i] for i in built.out_indices]
 
 
@@ -126,15 +128,14 @@ def _check_channels(cfg: Config) -> None:
     channels = _out_channels(cfg.model.backbone) if 'backbone' in cfg.model else None
     necks = cfg.model.get('neck') or []
     for neck in necks if isinstance(necks, list) else [necks]:
-        given = neck.get('in_channels')
+        given, kind = neck.get('in_channels'), MODELS.get(neck['type'])
         if channels is None or not isinstance(given, (list, tuple)):
             return
-        # SemanticInjection may take the semantics map besides the pyramid.
-        expected = channels[:len(given)] if str(neck['type']).endswith('SemanticInjection') else channels
+        expected = channels[:len(given)] if getattr(kind, 'takes_semantics', False) else channels
         if list(given) != expected:
             raise UsageError(f'the neck {neck["type"]} has in_channels={list(given)}, but the maps of '
                              f'{cfg.model.backbone.type} have {expected}')
-        if not str(neck['type']).endswith('MDTANeck'):  # which keeps the channels
+        if not getattr(kind, 'keeps_channels', False):
             return
     for name in ('decode_head', 'auxiliary_head'):
         head = cfg.model.get(name) or {}

@@ -5,6 +5,7 @@ import mmcv.cnn
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.conv_module import efficient_conv_bn_eval_forward
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.modules import module as torch_module
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -35,9 +36,17 @@ class ConvNormAct(ConvModule):
 
     def forward(self, x: Tensor) -> Tensor:
         norm = self.norm
-        if not isinstance(norm, _BatchNorm) or norm.training or not norm.track_running_stats or has_hooks(norm, self.conv):
+        if not isinstance(norm, _BatchNorm):
             return super().forward(x)
-        x = efficient_conv_bn_eval_forward(norm, self.conv, x)
+        if norm.affine and norm.running_var is not None and norm.weight.dtype != norm.running_var.dtype:
+            # FSDP casts parameters and not buffers. torch's batch norm takes no such mixture: run it in the buffers' type.
+            precise = {name: p.to(norm.running_var.dtype) for name, p in norm.named_parameters()}
+            y = self.conv(x)
+            x = functional_call(norm, precise, y.to(norm.running_var.dtype)).to(y.dtype)
+        elif norm.training or not norm.track_running_stats or has_hooks(norm, self.conv):
+            return super().forward(x)
+        else:
+            x = efficient_conv_bn_eval_forward(norm, self.conv, x)
         return self.activate(x) if self.with_activation else x
 
 

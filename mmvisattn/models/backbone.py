@@ -104,6 +104,20 @@ class Backbone(BaseModule):
         """The beginnings of the names that tensors of the stages that are not built would have."""
         raise NotImplementedError
 
+    def parameter_layers(self) -> dict[int, int]:
+        """The layer of each parameter, by its ``id``: 0 for the stem, then one more for each block.
+
+        What else a stage has, such as an embedding, belongs to the layer of the stage's first block.
+        """
+        stem, *stages = self.stage_modules()
+        layers, depth = {}, 0
+        for modules in stages:
+            blocks: Any = getattr(modules[0], 'blocks', modules[0])
+            layers.update({id(p): depth + 1 for module in modules for p in module.parameters()})
+            layers.update({id(p): depth + 1 + i for i, block in enumerate(blocks) for p in block.parameters()})
+            depth += len(blocks)
+        return layers | {id(p): 0 for module in stem for p in module.parameters()}
+
     def frozen_modules(self) -> Iterable[nn.Module]:
         return (module for modules in self.stage_modules()[:self.frozen_stages + 1] for module in modules)
 

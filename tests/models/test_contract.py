@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 from helpers.cases import BACKBONES
+from mmengine.optim import build_optim_wrapper
 from torch._subclasses import FakeTensorMode
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.utils import prune
 
 from mmvisattn.layers import fuse_conv_bn
@@ -259,6 +261,60 @@ def test_every_parameter_that_is_built_has_a_gradient(case):
         assert not [name for name, p in model.named_parameters() if p.grad is None]
         whole = case.build().state_dict()
         assert set(whole) - set(model.state_dict()) == {name for name in whole if name.startswith(model.unbuilt_names())}
+
+
+@every_backbone
+def test_learning_rates_fall_with_depth(case):
+    model = torch.nn.Module()
+    model.backbone, model.head = case.build(frozen_stages=0), torch.nn.Linear(3, 4)
+    model.norm = torch.nn.LayerNorm(3)
+    wrapper = build_optim_wrapper(model, dict(
+        optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1), constructor='mmvisattn.LayerDecayOptimWrapperConstructor',
+        paramwise_cfg=dict(layer_decay_rate=0.5, norm_decay_mult=0.0)))
+    groups = {id(group['params'][0]): group for group in wrapper.param_groups}
+    layers = model.backbone.parameter_layers()
+    assert set(layers) == {id(p) for p in model.backbone.parameters()}
+    assert sorted(set(layers.values())) == list(range(max(layers.values()) + 1))
+    for p in model.backbone.parameters():
+        if p.requires_grad:
+            assert groups[id(p)]['lr'] == pytest.approx(0.5**(max(layers.values()) + 1 - layers[id(p)]))
+    assert groups[id(model.head.weight)]['lr'] == 1.0 and groups[id(model.norm.weight)]['weight_decay'] == 0
+
+
+@pytest.mark.parametrize('backbone, settings, named', [
+    (torch.nn.Linear(2, 2), dict(layer_decay_rate=0.5), 'Linear'), (None, dict(norm_decay_mult=0.0), 'layer_decay_rate')])
+def test_layer_decay_of_nothing_is_explained(backbone, settings, named):
+    model = torch.nn.Module()
+    model.backbone = backbone or BACKBONES['SMT'].build()
+    with pytest.raises(ValueError, match=named):
+        build_optim_wrapper(model, dict(
+            optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1), constructor='mmvisattn.LayerDecayOptimWrapperConstructor',
+            paramwise_cfg=settings))
+
+
+@pytest.fixture(scope='module')
+def process_group(tmp_path_factory):
+    """A gloo group of this process alone."""
+    path = tmp_path_factory.mktemp('group') / 'store'
+    torch.distributed.init_process_group('gloo', init_method=f'file://{path}', rank=0, world_size=1)
+    yield torch.distributed.device_mesh.init_device_mesh('cpu', (1,))
+    torch.distributed.destroy_process_group()
+
+
+@every_backbone
+@pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
+def test_fully_sharded_in_bfloat16(case, training, process_group):
+    plain = randomised(case.build(drop_path_rate=0.0)).train(training)
+    model, x = copy.deepcopy(plain), torch.randn(2, 3, 96, 128)
+    fully_shard(model, mesh=process_group, mp_policy=MixedPrecisionPolicy(
+        param_dtype=torch.bfloat16, reduce_dtype=torch.float32))
+    outputs = model(x)
+    for output, expected in zip(outputs, plain(x)):
+        assert output.dtype == torch.bfloat16 and output.isfinite().all()
+        assert (output.float() - expected).abs().mean() < 0.2 * expected.std()
+    if training:
+        sum(output.float().square().mean() for output in outputs).backward()
+        assert all(p.grad is not None for p in model.parameters())
 
 
 @pytest.mark.parametrize('case', [

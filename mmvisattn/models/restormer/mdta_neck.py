@@ -33,6 +33,8 @@ class MDTANeck(BaseModule):
         ValueError: if the number of maps or of heads is not that of ``in_channels``, or heads do not divide channels.
     """
 
+    keeps_channels = True
+
     def __init__(self,
                  in_channels: Sequence[int],
                  num_heads: int | Sequence[int] = 8,

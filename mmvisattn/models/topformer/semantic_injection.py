@@ -73,6 +73,8 @@ class SemanticInjection(BaseModule):
         ValueError: if ``fusion`` or ``injected_levels`` is not one of the above, or the inputs are too few or too many.
     """
 
+    takes_semantics = True  # the last input may be the semantics map, which in_channels does not count
+
     def __init__(self,
                  in_channels: Sequence[int] = (16, 32, 64, 96),
                  out_channels: int = 128,
