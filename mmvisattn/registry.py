@@ -1,7 +1,6 @@
 """Child registries of mmengine's, so that ``type='mmvisattn.X'`` resolves from any config with no ``custom_imports``.
 
-mmengine imports this file when it meets the scope ``mmvisattn`` and hides an ImportError raised here, so it imports
-nothing but mmengine.
+mmengine imports this module to resolve the scope and swallows any ImportError; therefore it imports nothing but mmengine.
 """
 from mmvisattn.dependencies import missing_message, require
 
@@ -30,7 +29,7 @@ WEIGHT_INITIALIZERS = child('weight initializer', mmengine_registry.WEIGHT_INITI
 
 
 def register_missing(registry: Registry, name: str, package: str) -> None:
-    """Register, in place of a part whose ``package`` is absent, an error that says so when the part is built."""
+    """Register a stub that raises an ImportError when built, for a part whose ``package`` is missing."""
 
     def build(**_):
         raise ImportError(missing_message(package, f'mmvisattn.{name}'))

@@ -1,4 +1,4 @@
-"""Workarounds for faults of mmengine's two lines, all in this file."""
+"""Workarounds for faults of mmengine's two lines. (That of mmcv's RoI operators is ``layers/memory_format.py``.)"""
 import gc
 import os
 
@@ -10,7 +10,7 @@ from mmvisattn.weights.inert import NUMPY_TYPES
 
 
 def _history_buffer_method(owner: type, name: str):
-    """In place of ``builtins.getattr``, with which a pickled HistoryBuffer refers to its own methods; nothing else may."""
+    """Stand-in for ``builtins.getattr`` in pickles: resolves public methods of HistoryBuffer and nothing else."""
     if owner is not HistoryBuffer or name.startswith('_'):
         raise TypeError(f'a checkpoint may refer to methods of HistoryBuffer only, not to {owner!r}.{name}')
     return getattr(owner, name)

@@ -21,8 +21,8 @@ class ImageRestorer(BaseModel):
         backbone: the network, (B, C, H, W) to (B, C', H, W), values from 0 to 1.
         tile: restore images in square tiles of this side, for images that are too large for the memory. None: as a whole.
         tile_overlap: pixels that neighbouring tiles share and are blended over.
-        mixup_beta: in training, every other batch on average mixes each pair with another one, by weights of the beta
-            distribution with this parameter twice (the paper: 1.2). None: never.
+        mixup_beta: in training, a batch is mixed with a permutation of itself with probability 0.5, by weights from
+            Beta(b, b) (the paper: 1.2, for Gaussian denoising). None: never.
         data_preprocessor, init_cfg: as in mmengine.
 
     ``mode='tensor'`` gives the restored images as they leave the network, 'loss' a dict of losses, 'predict' the data

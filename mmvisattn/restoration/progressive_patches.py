@@ -54,7 +54,7 @@ class ProgressiveBatchSampler(Sampler):
 class ProgressivePatchHook(Hook):
     """Tells the ``ProgressiveBatchSampler`` of the training the iteration, so that its schedule survives a resume.
 
-    Worker processes fetch a few batches in advance, so a stage begins as many iterations late.
+    Worker processes fetch a few batches in advance, so a stage starts a few iterations late (prefetching).
     """
 
     def _tell(self, runner: Runner) -> None:

@@ -84,7 +84,7 @@ def _with_parts(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
 
 
 def _joined(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors given in parts (see ``KeyMap``) as one each. Parts that do not make a whole stay, to be reported."""
+    """Concatenate tensors that come in parts (see ``KeyMap``). Incomplete ones are left, so that they are reported."""
     parts: dict[str, dict[int, Tensor]] = defaultdict(dict)
     for name, tensor in found.items():
         if match := re.fullmatch(r'(.+)\[(\d+)\]', name):

@@ -1,9 +1,9 @@
 """CrossFormer (ICLR 2022, https://arxiv.org/abs/2108.00154) and CrossFormer++ (TPAMI 2023,
 https://arxiv.org/abs/2303.06908).
 
-Deliberate differences from the released code: any input size; a small map's grouping and an adaptive interval are
-decisions for that input alone and leave the model as it is; no map is padded to whole groups; the dense
-CrossFormer++ keeps its group sizes unless told otherwise; it builds without a checkpoint.
+Deliberate differences from the released code: any input size; the choices for small maps and the adaptive interval depend
+on the input only and are not stored in the model; no map is padded to whole groups; the dense CrossFormer++ keeps its group
+sizes unless told otherwise; it builds without a checkpoint.
 
 Long distance attention has the two forms that the authors released, see ``lda_scope`` of ``CrossFormer``.
 """
@@ -40,17 +40,16 @@ PerBlock = int | Sequence[int | Sequence[int]]
 
 
 def progressive_group_sizes(policy: str, depths: Sequence[int], **sizes: Any) -> list[list[int]]:
-    """The group size of every block by a named policy, after CrossFormer++'s progressive group size.
+    """The group size of every block by a named policy, after CrossFormer++'s progressive group size (PGS).
 
     Args:
         policy: 'constant', with ``size``; 'linear', from ``start`` in the first block of the network to ``end`` in the last,
-            rounded; 'alternating', with ``sizes``, of which each stage's blocks take one pair (short then long distance)
-            after the other in turn.
+            rounded; 'alternating', with ``sizes``, cycled through by each stage's pairs of blocks (short, long distance).
         depths: blocks of each stage.
         sizes: the arguments of the policy.
 
     Returns:
-        One list a stage, one number a block.
+        One list per stage, one number per block.
 
     Raises:
         ValueError: if the policy is unknown or its arguments are not as above.
@@ -157,7 +156,7 @@ class FeedForward(BaseModule):
 
 
 class ActivationCooling(BaseModule):
-    """Activation cooling layer (ACL) of CrossFormer++: LayerNorm(depthwise conv 3 x 3); (B, H, W, C) to the same."""
+    """Activation cooling layer (ACL) of CrossFormer++, LayerNorm(depthwise conv 3 x 3); (B, H, W, C) to the same."""
 
     def __init__(self, dims: int):
         super().__init__()
@@ -258,11 +257,11 @@ class CrossFormer(Backbone):
             ``embed_dims`` (channels of the first stage), ``depths``, ``num_heads``, ``group_size``, ``interval``,
             ``with_cooling`` and optionally ``lda_scope`` ('map' if left out).
         in_channels: channels of the image.
-        group_size: tokens along a group's side: a number, one a stage, or one a block in a stage; or a policy,
+        group_size: tokens along a group's side: a number, one per stage, or one per block of a stage; or a policy,
             ``dict(policy='constant', size=7)``, ``dict(policy='linear', start=4, end=14)``,
             ``dict(policy='alternating', sizes=(7, 14))``, see ``progressive_group_sizes``. None: the architecture's.
-        interval: of long distance attention: a number, one a stage, or one a block in a stage (of which only the long
-            distance blocks' count); 'adaptive' in place of any number is the smallest with which a group of
+        interval: of long distance attention: a number, one per stage, or one per block of a stage (only those of long
+            distance blocks count); 'adaptive' in place of any number is the smallest with which a group of
             ``group_size`` covers the map. None: the architecture's.
         lda_scope: where long distance attention (LDA) with interval I finds the tokens of a group.
             'map': on the whole map, as in the CrossFormer paper and in every published dense model, ++ included. There are

@@ -74,7 +74,7 @@ class Grouping:
 
         A group has at most ``rows`` x ``cols`` tokens, ``interval`` rows and columns apart.
         """
-        # How a map is cut depends on its size in too many ways for one graph: torch.compile makes one a size.
+        # The index tables depend on the exact size, so torch.compile specialises: one graph per input size.
         height, width = operator.index(height), operator.index(width)
         horizontal = _by_length(axis_groups(width, cols, interval), device)
         regions = []

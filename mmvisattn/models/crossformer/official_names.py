@@ -1,4 +1,5 @@
-"""CrossFormer's and CrossFormer++'s official names. There, an embedding ends the stage before it; here it begins its own."""
+"""CrossFormer's and CrossFormer++'s official names. In the released code an
+embedding is the end of the previous stage; here it is the start of its own."""
 from mmvisattn.weights.key_map import KeyMap
 
 # The position bias is one MLP here; the authors name its first layer and three groups of norm, activation, layer.

@@ -19,8 +19,8 @@ from .official_names import OFFICIAL_NAMES
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Continue a map (B, C, H, W) at the bottom and right to sides that are multiples: by reflection, or by the last row or
-    column where the map is too small to be reflected."""
+    """Pad a map (B, C, H, W) at the bottom and right to a multiple: by reflection, or by replication where the map is too
+    small to reflect."""
     height, width = x.shape[-2:]
     down, right = -height % multiple, -width % multiple
     if not down and not right:
@@ -40,7 +40,7 @@ class Upsampling(BaseModule):
 
 
 class DecoderLevel(BaseModule):
-    """Upsampling, the encoder's map beside it, a 1 x 1 convolution or none, and blocks."""
+    """Upsample, concatenate the skip connection, optionally reduce by a 1 x 1 convolution, then blocks."""
 
     def __init__(self, dims: int, reduces: bool, blocks: Sequence[nn.Module], with_cp: bool):
         super().__init__()
@@ -66,8 +66,8 @@ class Restormer(BaseModule):
         ffn_expansion_factor: width of the feed-forwards' gated halves over the channels.
         bias: of the blocks' convolutions.
         norm: 'with_bias', or 'bias_free' as the paper's denoising models have it.
-        dual_pixel: in place of the input image, add the first convolution's map, through a 1 x 1 convolution, to what the
-            last one sees.
+        dual_pixel: replace the global residual by a 1 x 1 convolution of the first feature map, added before the output
+            convolution.
         with_cp: recompute each block's activations in the backward pass.
         init_cfg: as in mmengine.
 

@@ -1,7 +1,7 @@
 """SMT: Scale-Aware Modulation Meet Transformer (ICCV 2023, https://arxiv.org/abs/2307.08579).
 
-Deliberate differences from the released dense-prediction code: stochastic depth, as in the paper, where it has dropout;
-any stem width (there, 64 channels only); any input size; no map is kept on a module.
+Deliberate differences from the released dense-prediction code: stochastic depth as in the paper (the released code uses
+dropout); any stem width (released: 64 channels only); any input size; no map is kept on a module.
 """
 from collections.abc import Mapping, Sequence
 
@@ -34,7 +34,7 @@ MODULATION, ATTENTION = 'M', 'A'
 class Stem(BaseModule):
     """Conv k x k stride 2, BN, ReLU, conv 2 x 2 stride 2, LayerNorm; (B, in_channels, H, W) to (B, dims, H / 4, W / 4).
 
-    Sides are halved to ceil(H / 2) and then to the half of that rounded down, as in the released code, but never below 1.
+    The output's sides are max(1, ceil(H / 2) // 2), as in the released code.
     """
 
     def __init__(self, in_channels: int, dims: int, kernel_size: int, norm_cfg: dict):
@@ -154,12 +154,12 @@ class Stage(BaseModule):
 
 @MODELS.register_module()
 class SMT(Backbone):
-    """Scale-Aware Modulation Transformer, the evolutionary hybrid network.
+    """Scale-Aware Modulation Transformer (SMT), the evolutionary hybrid network (EHN).
 
     Args:
         arch: 'tiny', 'small', 'base', 'large', or a dict with the keys ``embed_dims`` (channels of the first stage),
             ``depths``, ``mlp_ratios``, ``stem_kernel`` (size of the first convolution's kernel), ``pattern``,
-            ``modulation_heads`` and ``attention_heads`` (one number a stage each), and optionally
+            ``modulation_heads`` and ``attention_heads`` (one number per stage each), and optionally
             ``layer_scale_init_value``.
         in_channels: channels of the image.
         pattern: the mixers of each stage: a string of M (scale-aware modulation) and A (attention over the whole map) that

@@ -53,7 +53,7 @@ class ScaleAwareAggregation(BaseModule):
         self.mix = nn.Conv2d(expansion * dims, dims, 1)
 
     def forward(self, heads: Sequence[Tensor]) -> Tensor:
-        # Interleaved as the heads are joined, which a copy costs in any order: (B, H, W, channel of the head, head).
+        # Joining the heads copies them anyway, so interleave them in the same step: (B, H, W, channel within head, head).
         joined = torch.stack([head.permute(0, 2, 3, 1) for head in heads], dim=-1).flatten(-2)
         return self.mix(self.widen(joined.permute(0, 3, 1, 2)))
 

@@ -1,8 +1,8 @@
 """TopFormer: Token Pyramid Transformer for Mobile Semantic Segmentation (CVPR 2022, https://arxiv.org/abs/2204.05525).
 
 Deliberate differences from the released code: the semantic injection is a neck of its own (``SemanticInjection``), so that
-the backbone serves any head; it builds without a checkpoint; all norms start alike whatever their type (there, SyncBN and
-BN start differently). As there and unlike in the paper, attention is not scaled by default.
+the backbone serves any head; it builds without a checkpoint; SyncBN and BN are initialised the same way (the released
+code treats them differently). As there and unlike in the paper, attention is not scaled by default.
 """
 from collections.abc import Mapping, Sequence
 
