@@ -5,6 +5,7 @@ import os
 import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint
 
 from mmvisattn.weights.inert import NUMPY_TYPES
 
@@ -25,6 +26,10 @@ def read_checkpoints_safely() -> None:
     names the few types that training checkpoints hold besides tensors.
     """
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    if hasattr(checkpoint, 'get_torch_safe_globals'):
+        # Its list holds numpy's own constructors, which a file can make build objects over memory of its choice (see
+        # weights/inert.py), and would stand beside ours: which of two entries for a name counts is chance.
+        checkpoint.get_torch_safe_globals = list
     torch.serialization.add_safe_globals(
         [HistoryBuffer, *NUMPY_TYPES, (_history_buffer_method, 'builtins.getattr')])
 

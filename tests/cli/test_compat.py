@@ -47,6 +47,23 @@ def test_hostile_checkpoints_do_not_run(run_tool, call):
     assert any(word in done.stderr for word in ('UnpicklingError', 'RuntimeError', 'TypeError')), done.stderr
 
 
+CRAFTED = SETUP + """
+import numpy as np
+class Reduces:
+    def __init__(self, *call):
+        self.call = call
+    def __reduce__(self):
+        return self.call
+objects = Reduces(np.ndarray, ((4,), Reduces(np.dtype, ('O',)), b'A' * 32))
+torch.save(dict(state_dict={}, extra=Reduces(np.ndarray, (objects,))), 'hostile.pth')
+load_checkpoint(torch.nn.Linear(1, 1), 'hostile.pth')
+"""
+
+
+def test_crafted_arrays_do_not_bring_the_process_down(run_tool):
+    assert run_tool('-c', CRAFTED).returncode in (0, 1)
+
+
 def test_getattr_answers_for_history_buffers_methods_only():
     assert _history_buffer_method(HistoryBuffer, 'mean') is HistoryBuffer.mean
     for owner, name in ((HistoryBuffer, '__init__'), (str, 'format')):
