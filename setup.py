@@ -14,6 +14,12 @@ OPENMMLAB = ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2.0', 'regex', 'ftfy']
 COMMON = ['opencv-python-headless', 'scikit-image', 'matplotlib', 'tqdm']
 
 
+def long_description() -> str:
+    """The README without its pictures and without links into the repository, which lead nowhere on a package index."""
+    text = re.sub(r'^!\[.*?\]\(.*?\)\n+', '', (ROOT / 'README.md').read_text(), flags=re.MULTILINE)
+    return re.sub(r'\[([^\]]+)\]\((?!https?:)[^)]*\)', r'\1', text)
+
+
 class BuildWithMim(build_py):
     """Puts ``.mim`` into the build folder, so that the source tree stays as it is."""
 
@@ -31,7 +37,7 @@ setup(
     name='mmvisattn',
     version=VERSION,
     description='Visual attention backbones, necks and heads for the OpenMMLab stack',
-    long_description=(ROOT / 'README.md').read_text(),
+    long_description=long_description(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmvisattn', 'mmvisattn.*']),
@@ -44,7 +50,7 @@ setup(
         'det': [*COMMON, *ONEDL, 'onedl-mmdetection>=3.5.1'],
         'seg-openmmlab': [*COMMON, *OPENMMLAB, 'mmsegmentation>=1.2.2'],
         'det-openmmlab': [*COMMON, *OPENMMLAB, 'mmdet>=3.3.0'],
-        'test': ['pytest', 'pytest-cov', 'hypothesis'],
+        'test': ['pytest', 'pytest-cov', 'pytest-xdist', 'hypothesis'],
         'lint': ['ruff', 'mypy'],
     },
     cmdclass=dict(build_py=BuildWithMim),

@@ -1,7 +1,9 @@
 """The wheel, installed away from the source tree."""
 import os
+import re
 import subprocess
 import sys
+import zipfile
 
 from helpers.reduced import CONFIGS, ROOT
 
@@ -28,6 +30,10 @@ def test_an_installed_wheel_carries_what_mim_needs(tmp_path):
         (source / name).write_bytes((ROOT / name).read_bytes())
     subprocess.run([*pip, 'wheel', '--no-deps', '--no-build-isolation', '-w', tmp_path, source], check=True)
     wheel, = tmp_path.glob('mmvisattn-*.whl')
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(next(name for name in archive.namelist() if name.endswith('METADATA'))).decode()
+        assert 'mmvisattn/py.typed' in archive.namelist()
+    assert '# mmvisattn' in metadata and re.findall(r'\]\((?!https?:)', metadata) == []
     subprocess.run([*pip, 'install', '--no-deps', '--no-index', '--target', site, wheel], check=True)
     done = subprocess.run([sys.executable, '-c', CHECK.format(site=str(site))], cwd=tmp_path, capture_output=True,
                           text=True, env=dict(os.environ, PYTHONPATH=str(site)), check=False)

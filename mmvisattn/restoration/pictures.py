@@ -24,7 +24,7 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """Read an image file of 8 or 16 bits a channel.
+    """Read an image file of 8 or 16 bits per channel.
 
     Raises:
         ValueError: if it is no such file.
@@ -33,7 +33,7 @@ def read_picture(path: Path) -> Picture:
     # By hand, because imread also says what it cannot read on the terminal, and turns images as their camera was held.
     image: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None or image.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f'{path} is not an image of 8 or 16 bits a channel')
+        raise ValueError(f'{path} is not an image of 8 or 16 bits per channel')
     image = image.reshape(*image.shape[:2], -1)
     channels = image.shape[-1]
     alpha = image[..., -1:] if channels in (2, 4) else None
@@ -49,7 +49,7 @@ def write_picture(path: Path, picture: Picture) -> None:
     """
     lossy = path.suffix.lower() in ('.jpg', '.jpeg')
     if lossy and (picture.alpha is not None or picture.dtype != np.uint8):
-        raise ValueError(f'{path}: JPEG holds neither 16 bits a channel nor transparency; write PNG')
+        raise ValueError(f'{path}: JPEG holds neither 16 bits per channel nor transparency; write PNG')
     image = (picture.pixels.clip(0, 1) * np.iinfo(picture.dtype).max).round().astype(picture.dtype)[..., ::-1]
     if picture.alpha is not None:
         colours = image if image.shape[-1] == 3 else image.repeat(3, axis=-1)

@@ -2,7 +2,6 @@
 from collections.abc import Iterable
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from mmvisattn.layers import apply_channels_last
@@ -24,7 +23,7 @@ def modulation_map(mixer: ScaleAwareModulation, x: Tensor) -> Tensor:
 
 def attention_map(mixer: GlobalAttention, x: Tensor, token: tuple[int, int]) -> Tensor:
     """What ``token`` of a map (1, C, H, W) attends to: (H, W), weights that sum to 1, mean of the heads."""
-    q, k, _ = rearrange(apply_channels_last(mixer.qkv, x), '1 (s n d) h w -> s n (h w) d', s=3, n=mixer.num_heads)
+    q, k, _ = mixer.heads(apply_channels_last(mixer.qkv, x))[:, 0]
     query = token[0] * x.shape[-1] + token[1]
     weights = (q[:, query:query + 1] @ k.mT / q.shape[-1]**0.5).softmax(-1)
     return weights.mean(0).view(x.shape[-2:]).float()

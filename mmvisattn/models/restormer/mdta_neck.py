@@ -21,7 +21,7 @@ class MDTANeck(BaseModule):
     Args:
         in_channels: channels of each level.
         num_heads: heads of the transposed attention, for each level, or one number for all.
-        num_blocks: blocks a level.
+        num_blocks: blocks per level.
         ffn_expansion_factor: width of the feed-forwards' gated halves over the channels.
         norm: 'with_bias' or 'bias_free'.
         with_cp: recompute each block's activations in the backward pass.
@@ -46,7 +46,7 @@ class MDTANeck(BaseModule):
         super().__init__(init_cfg)
         heads = [num_heads] * len(in_channels) if isinstance(num_heads, int) else list(num_heads)
         if len(heads) != len(in_channels):
-            raise ValueError(f'num_heads={num_heads} must be one number, or one a level of in_channels={in_channels}')
+            raise ValueError(f'num_heads={num_heads} must be one number, or one per level of in_channels={in_channels}')
         self.levels = ModuleList(
             BlockSequence([RestormerBlock(dims, n, ffn_expansion_factor, norm=norm) for _ in range(num_blocks)], with_cp)
             for dims, n in zip(in_channels, heads))

@@ -99,7 +99,7 @@ class Restormer(BaseModule):
             raise ValueError(f'in_channels={in_channels} and out_channels={out_channels} must be equal, because the input '
                              'is added to the output, unless dual_pixel=True')
         if len(depths) != len(num_heads):
-            raise ValueError(f'depths={tuple(depths)} and num_heads={tuple(num_heads)} must have one number a level each')
+            raise ValueError(f'depths={tuple(depths)} and num_heads={tuple(num_heads)} must have one number per level each')
         self.in_channels = in_channels
         self.encoder = RestormerEncoder(
             dict(embed_dims=embed_dims, depths=depths, num_heads=num_heads), in_channels,

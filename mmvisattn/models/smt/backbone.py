@@ -74,9 +74,13 @@ class GlobalAttention(BaseModule):
         self.dw_conv = nn.Conv2d(dims, dims, 3, padding=1, groups=dims)
         self.proj = nn.Linear(dims, dims)
 
+    def heads(self, maps: Tensor) -> Tensor:
+        """The map of ``qkv`` (B, 3 C, H, W) to queries, keys and values: (3, B, heads, H W, C / heads)."""
+        return rearrange(maps, 'b (s n d) h w -> s b n (h w) d', s=3, n=self.num_heads)
+
     def forward(self, x: Tensor) -> Tensor:
         maps = apply_channels_last(self.qkv, x)
-        q, k, v = rearrange(maps, 'b (s n d) h w -> s b n (h w) d', s=3, n=self.num_heads)
+        q, k, v = self.heads(maps)
         attended = rearrange(F.scaled_dot_product_attention(q, k, v), 'b n (h w) d -> b (n d) h w', h=x.shape[-2])
         return apply_channels_last(self.proj, attended + self.dw_conv(maps.chunk(3, dim=1)[2]))
 
@@ -213,7 +217,7 @@ class SMT(Backbone):
         super().__init__([settings['embed_dims'] * 2**i for i in range(len(depths))], out_indices, frozen_stages, init_cfg)
         pattern = settings['pattern'] if pattern is None else pattern
         if len(pattern) != len(depths) or not all(kinds and set(kinds) <= {MODULATION, ATTENTION} for kinds in pattern):
-            raise ValueError(f'pattern={pattern} must have one string of {MODULATION} and {ATTENTION} a stage, of which '
+            raise ValueError(f'pattern={pattern} must have one string of {MODULATION} and {ATTENTION} per stage, of which '
                              f'there are {len(depths)}')
         norm_cfg = norm_cfg or dict(type='BN')
         rates = drop_path_rates(drop_path_rate, depths)

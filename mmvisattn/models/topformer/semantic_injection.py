@@ -101,7 +101,7 @@ class SemanticInjection(BaseModule):
         num_levels = len(self.in_channels)
         if len(inputs) != num_levels + (self.extractor is None):
             raise ValueError(
-                f'SemanticInjection got {len(inputs)} maps for {num_levels} levels: it takes one a level'
+                f'SemanticInjection got {len(inputs)} maps for {num_levels} levels: it takes one per level'
                 + (', and the semantics map last; a backbone without one needs semantics_extractor=dict(num_heads=…)'
                    if self.extractor is None else ' (it extracts the semantics itself)'))
         levels = [to_fast_format(x) for x in inputs[:num_levels]]

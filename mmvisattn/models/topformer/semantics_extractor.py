@@ -111,8 +111,8 @@ class SemanticsExtractor(BaseModule):
         dims: channels of the pooled map, the sum of the pyramid's.
         num_heads: heads of each attention.
         num_blocks: how many transformer blocks.
-        key_dim: width of queries and keys, a head.
-        value_dim: width of values, a head.
+        key_dim: width of queries and keys per head.
+        value_dim: width of values per head.
         mlp_ratio: width of the feed-forward's hidden layer over ``dims``.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
         scale_attention: multiply the logits by ``key_dim ** -0.5``; off in all published weights.
