@@ -3,16 +3,15 @@ import re
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.registry import MODELS
 
 from mmvisattn.cli.checks import dicts
-from mmvisattn.models import SMT, CrossFormer, RestormerEncoder
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
 DETECTORS = [path for path in CONFIGS if re.search(r'-\d+e_', path.stem)]
 RESTORERS = [path for path in CONFIGS if re.match(r'restormer(-small)?_', path.stem)]
 SEGMENTORS = [path for path in CONFIGS if path not in DETECTORS and path not in RESTORERS]
-FAMILIES = {'mmvisattn.CrossFormer': CrossFormer, 'mmvisattn.SMT': SMT, 'mmvisattn.RestormerEncoder': RestormerEncoder}
 
 
 def groups_in_a_name(backbone: Config) -> str | None:
@@ -40,9 +39,8 @@ def without_sync_bn(model: Config) -> Config:
 def shallow(model: Config) -> None:
     """At most three blocks a stage."""
     without_sync_bn(model)
-    family = FAMILIES.get(model.backbone.type)
-    if family:
-        arch = dict(family.archs[model.backbone.arch])
+    arch = getattr(MODELS.get(model.backbone.type), 'archs', {}).get(model.backbone.get('arch'), {})
+    if 'depths' in arch:
         model.backbone.arch = dict(arch, depths=[min(depth, 3) for depth in arch['depths']])
 
 
