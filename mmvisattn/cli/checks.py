@@ -63,20 +63,32 @@ def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
 
 
 def _categories(path: Path) -> list[str]:
-    """The names of the categories that a file in COCO's layout lists, without reading the rest, which may be large."""
+    """The names of the categories that a file in COCO's layout lists, without reading the rest, which may be large.
+
+    Raises:
+        UsageError: if the file is empty or cut off within its categories.
+    """
+    if not path.stat().st_size:
+        raise UsageError(f'{path} is empty')
     with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        found = re.search(rb'"categories"\s*:\s*(?=\[)', content)
-        if found is None:
-            return []
-        size = 2**16
-        while True:
-            text = content[found.end():found.end() + size].decode(errors='ignore')
-            try:
-                return [category['name'] for category in json.JSONDecoder().raw_decode(text)[0]]
-            except json.JSONDecodeError as error:
-                if found.end() + size >= len(content):
-                    raise UsageError(f'the categories of {path} cannot be read: {error}') from error
-                size *= 4
+        for found in re.finditer(rb'"categories"\s*:\s*(?=\[)', content):
+            listed = _list_at(content, found.end(), path)
+            if listed and all(isinstance(category, dict) and 'name' in category for category in listed):
+                return [str(category['name']) for category in listed]  # an image may have a list of that name, too
+    return []
+
+
+def _list_at(content: mmap.mmap, start: int, path: Path) -> list:
+    """The JSON list that begins at a position of a file."""
+    size = 2**16
+    while True:
+        text = content[start:start + size].decode(errors='ignore')
+        try:
+            return json.JSONDecoder().raw_decode(text)[0]
+        except json.JSONDecodeError as error:
+            if start + size >= len(content):
+                raise UsageError(f'the categories of {path} cannot be read: {error}') from error
+            size *= 4
 
 
 def _check_categories(cfg: Config, name: str, dataset: dict, path: Path) -> None:
@@ -119,8 +131,11 @@ def _out_channels(backbone: dict) -> list[int] | None:
     family = MODELS.get(backbone['type'])
     if not (isinstance(family, type) and issubclass(family, Backbone)):
         return None
-    with torch.device('meta'):
-        built: Any = MODELS.build(dict(backbone, init_cfg=None))
+    try:
+        with torch.device('meta'):
+            built: Any = MODELS.build(dict(backbone, init_cfg=None))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f'the backbone {backbone["type"]} cannot be built: {error}') from error
     return [built.out_channels[i] for i in built.out_indices]
 
 

@@ -26,6 +26,7 @@ def read_checkpoints_safely() -> None:
     names the few types that training checkpoints hold besides tensors.
     """
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)  # a common workaround, and torch takes only one of them
     if hasattr(checkpoint, 'get_torch_safe_globals'):
         # Its list holds numpy's own constructors, which a file can make build objects over memory of its choice (see
         # weights/inert.py), and would stand beside ours: which of two entries for a name counts is chance.

@@ -38,13 +38,21 @@ class DType:
 
 
 class Array(np.ndarray):
-    """A pickled array of numbers or texts. It is made empty, whatever the arguments, and filled from its checked state."""
+    """A pickled array of numbers or texts. It is made empty, whatever the arguments, and filled once from its checked state.
+
+    A second filling would free memory that a tensor made of the array in between still refers to.
+    """
+
+    is_filled = False
 
     def __new__(cls, *_):
         return super().__new__(cls, 0, np.uint8)
 
     def __setstate__(self, state: tuple) -> None:
         version, shape, kind, is_fortran, data = state
+        if self.is_filled:
+            raise ValueError('an array is filled twice')
+        self.is_filled = True
         if not isinstance(kind, DType) or not isinstance(data, bytes):
             raise ValueError('only arrays of numbers and texts are read')
         if not all(isinstance(side, int) and side >= 0 for side in shape):
@@ -82,7 +90,10 @@ NUMPY_TYPES: list = [
 INERT_TYPES: list = [
     (OrderedDict, 'yacs.config.CfgNode'),
     *((Inert, name) for name in (
-        'argparse.Namespace', 'datetime.date', 'datetime.datetime', 'datetime.timedelta', 'pathlib.Path',
-        'pathlib.PosixPath', 'pathlib.PurePosixPath', 'pathlib.WindowsPath', 'builtins.set', '__builtin__.set')),
+        'argparse.Namespace', 'uuid.UUID',
+        *(f'datetime.{name}' for name in ('date', 'datetime', 'time', 'timedelta', 'timezone')),
+        *(f'{module}.{name}' for module in ('pathlib', 'pathlib._local')
+          for name in ('Path', 'PosixPath', 'PurePosixPath', 'PureWindowsPath', 'WindowsPath')),
+        *(f'{module}.{name}' for module in ('builtins', '__builtin__') for name in ('frozenset', 'range', 'set', 'slice')))),
     *NUMPY_TYPES,
 ]

@@ -2,12 +2,16 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import torch
 from torch import Tensor
+from torch.hub import tqdm  # which stands in for tqdm where that is not installed
+
+from mmvisattn.files import written_whole
 
 from .inert import INERT_TYPES
 
@@ -21,26 +25,46 @@ def _download(url: str) -> Path:
     folder = Path(torch.hub.get_dir()) / 'checkpoints'
     folder.mkdir(parents=True, exist_ok=True)
     # Releases of different models share base names (model.pth): the URL's hash keeps them apart.
-    path = folder / f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
-    if not path.exists():
-        try:
-            torch.hub.download_url_to_file(url, str(path))
-        except URLError as error:
-            raise FileNotFoundError(f'cannot download the checkpoint {url}: {error}') from error
+    name = Path(urlsplit(url).path).name[-100:]
+    path = folder / f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}'
+    if path.exists():
+        return path
+    try:
+        with written_whole(path) as part, urlopen(url) as response, open(part, 'wb') as file:
+            size = int(response.headers.get('Content-Length') or 0)
+            with tqdm(total=size or None, unit='B', unit_scale=True, desc=name) as bar:
+                while block := response.read(2**16):
+                    file.write(block)
+                    bar.update(len(block))
+            if size and file.tell() != size:
+                raise OSError(f'it ended after {file.tell()} of {size} bytes')
+    except (OSError, HTTPException, ValueError) as error:  # URLError is an OSError
+        raise FileNotFoundError(f'cannot download the checkpoint {url}: {error or type(error).__name__}') from error
     return path
 
 
 def _is_state(content: object) -> bool:
-    return isinstance(content, Mapping) and bool(content) and all(isinstance(v, Tensor) for v in content.values())
+    """Whether this is a state dict. Its methods are not asked, which a file can replace by data."""
+    return isinstance(content, Mapping) and len(content) > 0 and all(
+        isinstance(name, str) and isinstance(content[name], Tensor) for name in content)
+
+
+def _assert_plain(state: Mapping[str, Tensor], source: str) -> None:
+    odd = [name for name in state if state[name].layout != torch.strided or state[name].is_quantized
+           or state[name].is_meta or state[name].is_complex()]
+    if odd:
+        raise ValueError(f'{source} holds tensors that are sparse, quantized, complex or without values: {", ".join(odd)}')
 
 
 def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tensor], str]:
     """The state dict within a file's content, and where it was found, in words, if the file has averaged weights too."""
     if weights not in WEIGHTS:
         raise ValueError(f"weights='{weights}' is not one of {WEIGHTS}")
-    note = ''
-    while isinstance(content, Mapping) and not _is_state(content):
-        kinds = {kind: [name for name in names if isinstance(content.get(name), Mapping) and content[name]]
+    note, seen = '', set()
+    while isinstance(content, Mapping) and not _is_state(content) and id(content) not in seen:
+        seen.add(id(content))
+        inner = {name for name in content if isinstance(content[name], Mapping) and len(content[name])}
+        kinds = {kind: [name for name in names if name in inner]
                  for kind, names in zip(WEIGHTS, (EMA_WRAPPERS, RAW_WRAPPERS))}
         if weights == 'raw' and kinds['ema'] and not kinds['raw']:
             raise ValueError(f"{source} holds averaged weights only ({kinds['ema'][0]}), none for weights='raw'")
@@ -51,16 +75,19 @@ def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tenso
             others = [name for names in kinds.values() for name in names if name != wrapper]
             note = f'the weights of {wrapper}' + (f', not those of {" or ".join(others)}' if others else '')
         content = content[wrapper]
-    if not _is_state(content):
+    if not isinstance(content, Mapping) or not _is_state(content):
         raise ValueError(f'{source} holds no state dict: expected names with tensors, '
                          f'plain or under one of {(*EMA_WRAPPERS, *RAW_WRAPPERS)}')
-    return dict(content), note  # type: ignore[call-overload]
+    _assert_plain(content, source)
+    return {name: content[name] for name in content}, note
 
 
 def _reason(error: Exception) -> str:
     """Why a file was refused: what it refers to that is no data, or the first line of torch's message."""
     if refused := re.search(r'(?:GLOBAL|global) (\S+)', str(error)):
         return f'it refers to {refused[1]}, which is no data'
+    if refused := re.search(r'Unsupported operand \d+', str(error)):
+        return f"{refused[0]} in its pickle; torch.save writes one that can be read with its default protocol"
     lines = re.sub(r'\x1b\[\d*m', '', str(error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

@@ -9,7 +9,7 @@ from helpers.reduced import ROOT
 from mmengine.registry import MODELS
 
 from mmvisattn.cli.arguments import load_config, load_weights
-from mmvisattn.cli.checks import UsageError, _categories, check_data
+from mmvisattn.cli.checks import UsageError, _categories, check_data, check_model
 
 CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_8xb2-160k_ade20k-512x512.py'
 
@@ -55,6 +55,20 @@ def test_missing_parts_of_the_data_are_named(miniature, tmp_path):
 def test_categories_are_read_as_json(categories, behind, tmp_path):
     (tmp_path / 'instances.json').write_text(json.dumps(dict(info={}, categories=categories, **behind), ensure_ascii=False))
     assert _categories(tmp_path / 'instances.json') == [category['name'] for category in categories]
+
+
+def test_other_lists_called_categories_are_passed_over(tmp_path):
+    content = dict(info=dict(categories=['x']), images=[dict(categories=[])], categories=[dict(id=1, name='cell')])
+    (tmp_path / 'instances.json').write_text(json.dumps(content))
+    assert _categories(tmp_path / 'instances.json') == ['cell']
+    (tmp_path / 'empty.json').touch()
+    with pytest.raises(UsageError, match='empty.json is empty'):
+        _categories(tmp_path / 'empty.json')
+
+
+def test_a_wrong_backbone_is_explained():
+    with pytest.raises(UsageError, match='TopFormer.*foo'):
+        check_model(loaded(**{'model.backbone.arch': 'foo'}))
 
 
 def test_broken_categories_are_named(tmp_path):

@@ -1,10 +1,11 @@
 """Every detector's config is sound; one of each detector and family trains a step and predicts."""
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from helpers.recipes import DROP_PATH, assert_imagenet_preprocessing, norms_called_so, trained_parameters
-from helpers.reduced import DETECTORS, groups_in_a_name, reduced_detector
+from helpers.reduced import DETECTORS, ROOT, groups_in_a_name, reduced_detector
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
@@ -12,7 +13,7 @@ from mmengine.registry import DATASETS, MODELS, DefaultScope, init_default_scope
 
 from mmvisattn.cli.checks import check_model, dicts
 
-pytest.importorskip('mmdet')
+mmdet = pytest.importorskip('mmdet')
 NAME = re.compile(r'(?P<model>[a-z]+-[a-z-]+?)(?P<group>-g\d+|-square)?_(?P<head>[a-z0-9-]+)'
                   r'_(?P<gpus>\d+)xb(?P<batch>\d+)-(?P<epochs>\d+)e_(?P<data>[a-z0-9]+)(-[a-z0-9]+)?$')
 HEADS = dict(RetinaNet='retinanet', MaskRCNN='mask-rcnn', CascadeRCNN='cascade-mask-rcnn', ATSS='atss',
@@ -133,6 +134,20 @@ def test_the_losses_are_the_detectors_own(path):
     found = [(part.type, part.loss_weight) for name in ('roi_head', 'bbox_head', 'rpn_head')
              for part in dicts(model.get(name) or {}) if 'loss_weight' in part]
     assert sorted(found) == sorted(LOSSES[model.type])
+
+
+MMDET = Path(mmdet.__file__).parent / '.mim/configs/_base_/models'
+
+
+@pytest.mark.parametrize('ours, theirs, parts', [
+    ('retinanet', 'retinanet_r50_fpn', ['bbox_head', 'train_cfg', 'test_cfg']),
+    ('mask-rcnn', 'mask-rcnn_r50_fpn', ['rpn_head', 'roi_head', 'train_cfg', 'test_cfg']),
+    ('cascade-mask-rcnn', 'cascade-mask-rcnn_r50_fpn', ['rpn_head', 'train_cfg', 'test_cfg'])])
+def test_detectors_are_mmdets_own(ours, theirs, parts):
+    ours = Config.fromfile(ROOT / f'configs/_base_/models/{ours}.py').model
+    theirs = Config.fromfile(MMDET / f'{theirs}.py').model
+    for part in parts:
+        assert ours[part].to_dict() == theirs[part].to_dict()
 
 
 @pytest.mark.parametrize('path', [path for path in DETECTORS if 'cascade' in path.stem], ids=lambda path: path.stem)

@@ -100,14 +100,24 @@ FIGURES = {
     'topformer-base_simple-head_8xb2': [38.3], 'topformer-base_simple-head_8xb4': [39.2],
     'topformer-tiny_simple-head_8xb2-160k_ade20k-448': [32.5], 'topformer-tiny_simple-head_8xb4-160k_ade20k-448': [33.4],
     'topformer-tiny_retinanet': [27.1], 'topformer-small_retinanet': [30.0], 'topformer-base_retinanet': [31.6],
+    'crossformer-tiny_in1k': [81.5], 'crossformer-small_in1k': [82.5], 'crossformer-base_in1k': [83.4],
+    'crossformer-large_in1k': [84.0], 'crossformer-pp-small_in1k': [83.2], 'crossformer-pp-base_in1k': [84.2],
+    'crossformer-pp-large_in1k': [84.7], 'crossformer-pp-huge_in1k': [84.9],
+    'smt-tiny_in1k': [82.2], 'smt-small_in1k': [83.7], 'smt-base_in1k': [84.3], 'smt-large_in22k': [],
+    'smt-large_in22k-pre_in1k': [87.1], 'smt-large_in22k-pre_in1k-384x384': [88.1],
+    'topformer-tiny_in1k': [66.2], 'topformer-small_in1k': [72.3], 'topformer-base_in1k': [75.3],
+    'restormer_gaussian-color': [34.39, 31.78, 28.59, 35.44, 33.02, 30.00], 'restormer_gaussian-gray': [],
+    'restormer_real-denoising': [40.02, 0.960], 'restormer_deraining': [32.00, 31.46, 38.99, 34.18, 33.19, 33.96, 0.935],
+    'restormer_motion': [32.92, 0.961, 31.22, 36.19, 0.957, 28.96, 0.879],
+    'restormer_defocus-deblurring_': [28.87, 0.882, 25.98], 'restormer_defocus-deblurring-dual': [],
 }
 
 
 def test_figures_stand_beside_their_configs():
-    found = {name: [value for result in model['Results'] for value in result['Metrics'].values()]
-             for name, model in PUBLISHED.items() if 'Config' in model and not name.startswith('restormer')}
-    expected = {name: values for name in found for start, values in FIGURES.items() if name.startswith(start)}
-    assert found == expected and len(found) == len(FIGURES)
+    for name, model in PUBLISHED.items():
+        start = max((start for start in FIGURES if name.startswith(start)), key=len)
+        assert [value for result in model.get('Results', []) for value in result['Metrics'].values()] == FIGURES[start], name
+    assert len(PUBLISHED) == len(FIGURES)
 
 
 def test_the_tables_are_those_of_the_metafiles():

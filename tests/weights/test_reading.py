@@ -10,6 +10,7 @@ import sys
 import threading
 import types
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 from mmvisattn.weights import read_checkpoint, read_weights
-from mmvisattn.weights.inert import NUMPY_TYPES
+from mmvisattn.weights.inert import NUMPY_TYPES, Array, DType
 
 STATE = {'a.weight': torch.arange(3.0)}
 
@@ -123,6 +124,43 @@ except ValueError as error:
     assert done.stdout.startswith((f'{list(STATE)}', 'refused: '))
 
 
+def test_an_array_is_filled_once():
+    array = Array()
+    state = (1, (2,), DType('f8'), False, bytes(16))
+    array.__setstate__(state)
+    with pytest.raises(ValueError, match='filled twice'):
+        array.__setstate__(state)
+
+
+def test_a_file_that_refers_to_itself_is_refused(tmp_path):
+    content = dict(epoch=1)
+    content['model'] = content
+    torch.save(content, tmp_path / 'self.pth')
+    with pytest.raises(ValueError, match='no state dict'):
+        read_checkpoint(tmp_path / 'self.pth')
+
+
+def test_methods_replaced_by_data_are_not_called(tmp_path):
+    state = OrderedDict(STATE)
+    state.__dict__.update(values=1, get=2)
+    torch.save(state, tmp_path / 'odd.pth')
+    assert_read(read_checkpoint(tmp_path / 'odd.pth'))
+
+
+@pytest.mark.parametrize('content', [
+    {0: torch.ones(1)}, {'a': torch.ones(2).to_sparse()}, {'a': torch.ones(2, dtype=torch.complex64)},
+    {'a': torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)}], ids=['numbers', 'sparse', 'complex', 'quantized'])
+def test_what_is_no_plain_state_dict_is_refused(content):
+    with pytest.raises(ValueError, match='the given dict holds'):
+        read_checkpoint(content)
+
+
+def test_other_pickle_protocols_are_explained(tmp_path):
+    torch.save(dict(STATE, args=argparse.Namespace(a=1)), tmp_path / 'four.pth', pickle_protocol=4)
+    with pytest.raises(ValueError, match='default protocol'):
+        read_checkpoint(tmp_path / 'four.pth')
+
+
 def test_arrays_are_read_with_their_values(tmp_path):
     """As mmengine's own training checkpoints hold them; written again, they are numpy's."""
     arrays = [np.arange(6.0).reshape(2, 3), np.asfortranarray(np.eye(3, dtype=np.float32)), np.zeros((2, 0)),
@@ -216,3 +254,37 @@ def test_a_url_is_fetched_once(tmp_path, monkeypatch):
             read_checkpoint(f'{base}/three/model.pth')
         server.shutdown()
     assert_read(read_checkpoint(f'{base}/one/model.pth'))  # the server is gone
+
+
+class CutsOff(http.server.BaseHTTPRequestHandler):
+    """Announces more than it sends, or closes without an answer."""
+
+    def do_GET(self):
+        if 'nothing' in self.path:
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.send_header('Content-Length', '1000')
+        self.end_headers()
+        self.wfile.write(b'half')
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.parametrize('name', ['half.pth', 'nothing.pth'])
+def test_a_broken_download_leaves_nothing_behind(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), CutsOff) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(FileNotFoundError, match=f'cannot download.*{name}'):
+            read_checkpoint(f'http://127.0.0.1:{server.server_port}/{name}')
+        server.shutdown()
+    assert not list((tmp_path / 'checkpoints').iterdir())
+
+
+@pytest.mark.parametrize('url', ['http://host:abc/x.pth', 'http://127.0.0.1:9/x.pth'])
+def test_addresses_that_lead_nowhere_are_explained(url, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    with pytest.raises(FileNotFoundError, match='cannot download'):
+        read_checkpoint(url)
