@@ -95,6 +95,7 @@ def test_the_recipe_is_the_papers(path, miniature):
     assert model.backbone.get('drop_path_rate', 0.1) == DROP_PATH[family]
     assert tuple(cfg.optim_wrapper.optimizer.betas) == (0.9, 0.999)
     assert_imagenet_preprocessing(model.data_preprocessor)
+    assert model.data_preprocessor.seg_pad_val == 255
     assert model.decode_head.loss_decode == dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)
     assert model.decode_head.dropout_ratio == 0.1 and not model.decode_head.align_corners
     assert ('auxiliary_head' in model) == (head == 'UPerHead')

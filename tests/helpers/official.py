@@ -51,7 +51,10 @@ def checkpoint(model: nn.Module, name: str) -> dict[str, Tensor]:
     for tensor, value in model.state_dict().items():
         if tensor.split('.')[0] not in ours:
             shapes[tensor.replace('decode_head.fuse.', 'decode_head.linear_fuse.')] = list(value.shape)
-    return {official: golden.fill(official, shape) for official, shape in shapes.items()}
+    state = {official: golden.fill(official, shape) for official, shape in shapes.items()}
+    if 'rpn_head.init_proposal_bboxes.weight' in state:  # boxes (x, y, w, h): the fill would give some a negative size
+        state['rpn_head.init_proposal_bboxes.weight'].fill_(0.5)
+    return state
 
 
 def wrapped(state: dict[str, Tensor]) -> dict:
