@@ -242,6 +242,7 @@ def test_an_empty_batch_gives_empty_maps(case):
     with torch.inference_mode():
         one, none = model(torch.randn(1, 3, 65, 97)), model(torch.randn(0, 3, 65, 97))
     assert [tuple(y.shape) for y in none] == [(0, *y.shape[1:]) for y in one]
+    assert [tuple(y.shape) for y in model(torch.randn(0, 3, 65, 97))] == [(0, *y.shape[1:]) for y in one]  # with gradients
 
 
 @every_backbone

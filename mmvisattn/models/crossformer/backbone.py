@@ -131,7 +131,7 @@ class GroupAttention(BaseModule):
                 grouping.group(x), self.position_bias(grouping.sizes), grouping.sizes):
             # With gradients the bias is spread over all groups, and the attention of each is kept.
             row_elements = self.num_heads * cols * rows * cols * (len(tokens) if torch.is_grad_enabled() else 1)
-            chunk_rows = max(1, MAX_ATTENTION_ELEMENTS // row_elements)
+            chunk_rows = max(1, MAX_ATTENTION_ELEMENTS // max(1, row_elements))  # an empty batch has no elements
             if chunk_rows < rows:
                 attended.append(self.attend_in_chunks(tokens, table, chunk_rows))
             else:
