@@ -65,7 +65,7 @@ def rows_of(model: dict) -> list[dict[str, str]]:
     elif '_simple-head_' in name:
         row |= {'crop': words[2].removeprefix('ade20k-'), 'GPUs x images': words[1]}
     elif 'Config' not in model:
-        row['weights'] = f'[{"file" if model["Weights"].endswith(".pth") else "page"}]({model["Weights"]})'
+        row['weights'] = f'[file]({model["Weights"]})' if 'Weights' in model else f'[page]({metadata["Weights Page"]})'
         row['backbone'] += ', of ImageNet-22k' * ('22k-pre' in name) + ', 384 x 384' * name.endswith('384x384')
     row |= {'params (M)': metadata.get('Parameters (M)', ''), 'GMACs': metadata.get('MACs (G)', '')}
     for _, values in metrics:

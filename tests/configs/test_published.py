@@ -137,8 +137,29 @@ def test_every_config_is_published_or_listed_apart():
         assert path not in published or path.parent.name == 'restormer' or path.name not in apart
 
 
-def test_every_entry_of_the_index_has_what_mim_needs():
-    assert all(model['Weights'] and model['Metadata'] for model in PUBLISHED.values())
+def test_the_names_of_models_are_those_of_their_configs():
     assert all(model['Name'] == (ROOT / model['Config']).stem for model in PUBLISHED.values() if 'Config' in model)
-    files = [model['Weights'] for model in PUBLISHED.values() if model['Weights'].endswith('.pth')]
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_weights_are_a_file_or_on_a_page(name):
+    """mim saves whatever stands at the address of the weights as a checkpoint."""
+    model = PUBLISHED[name]
+    page = model['Metadata'].get('Weights Page', '')
+    assert ('Weights' in model) != page.startswith('https://')
+    assert model.get('Weights', 'https://a.pth').endswith('.pth')
+    assert re.fullmatch('[0-9a-f]{64}', model['Metadata'].get('SHA256', '0' * 64))
+
+
+def test_files_differ():
+    files = [model['Weights'] for model in PUBLISHED.values() if 'Weights' in model]
     assert len(files) == len(set(files)) == 6
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_data_sets_are_those_of_the_figures(name):
+    """mim looks for both: the data that a model was trained on, and a figure by its data set."""
+    trained = PUBLISHED[name]['Metadata']['Training Data']
+    for result in PUBLISHED[name].get('Results', []):
+        if result['Dataset'] in ('ADE20K', 'COCO'):
+            assert result['Dataset'] == trained and result['Dataset'].lower() in name
