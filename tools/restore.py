@@ -4,7 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
@@ -13,9 +12,8 @@ from tqdm import tqdm
 from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, read_config, run_tool
 from mmvisattn.cli.checks import UsageError
 from mmvisattn.restoration.image_restorer import ImageRestorer
-from mmvisattn.restoration.pictures import Picture, as_channels, read_picture, write_picture
-
-SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+from mmvisattn.restoration.pictures import image_files, read_picture, write_picture
+from mmvisattn.restoration.restoring import restore_picture
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,32 +60,11 @@ def files_to_restore(args: argparse.Namespace) -> list[tuple[Path, Path, Path | 
         return [(args.input, args.output, args.right)]
     if args.output.is_file():
         raise UsageError(f'{args.input} is a folder, but {args.output} is a file')
-    names = sorted(path.name for path in args.input.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not names:
-        raise UsageError(f'there are no images in {args.input} (looked for {", ".join(SUFFIXES)})')
+    try:
+        names = [path.name for path in image_files(args.input)]
+    except FileNotFoundError as error:
+        raise UsageError(str(error)) from error
     return [(args.input / name, args.output / name, args.right and args.right / name) for name in names]
-
-
-def network_input(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """(N, C, H, W) for a network of ``channels``: colours one by one through a gray network, gray ones thrice through a
-    colour network."""
-    if channels == 1:
-        return pixels.transpose(2, 0, 1)[:, None]
-    return as_channels(pixels, 3).transpose(2, 0, 1)[None]
-
-
-def restore(model: ImageRestorer, picture: Picture, right: Picture | None) -> Picture:
-    channels = model.backbone.in_channels if right is None else 3
-    views = [network_input(view.pixels, channels) for view in (picture, right) if view is not None]
-    if len({view.shape for view in views}) > 1:
-        raise ValueError(f'the two views differ in size: {views[0].shape[-2:]} and {views[1].shape[-2:]}')
-    x = torch.from_numpy(np.concatenate(views, axis=1)).to(next(model.parameters()).device)
-    with torch.inference_mode():
-        restored = torch.stack([sample.restored for sample in model(x, mode='predict')]).float().cpu().numpy()
-    pixels = restored[:, 0].transpose(1, 2, 0) if channels == 1 else restored[0].transpose(1, 2, 0)
-    if pixels.shape[-1] != picture.pixels.shape[-1]:
-        pixels = pixels.mean(-1, keepdims=True)
-    return Picture(pixels, picture.alpha, picture.dtype)
 
 
 def main() -> None:
@@ -101,7 +78,7 @@ def main() -> None:
             if target.exists() and (not args.overwrite or target.samefile(source)):
                 raise ValueError(f'{target} exists already'
                                  + (' and is the input itself' if target.samefile(source) else '; --overwrite replaces it'))
-            write_picture(target, restore(model, read_picture(source), read_picture(right) if right else None))
+            write_picture(target, restore_picture(model, read_picture(source), read_picture(right) if right else None))
         except (ValueError, OSError) as error:
             failed += 1
             tqdm.write(f'skipped: {error}', file=sys.stderr)

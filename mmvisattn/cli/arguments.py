@@ -5,15 +5,15 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import cast
 
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from torch import nn
 
-from mmvisattn.weights import WEIGHTS, LoadReport, is_official, load_official, read_weights
+from mmvisattn.config import dicts, without_sync_bn
+from mmvisattn.weights import WEIGHTS, LoadReport, find_model, load_whole, similar_models
 
-from .checks import UsageError, datasets, dicts
+from .checks import UsageError, datasets
 from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
 
 
@@ -88,9 +88,7 @@ def read_config(path: Path) -> Config:
 
 def _fit_to_cpu(cfg: Config) -> None:
     """SyncBN is for GPUs only, and so is nccl. (Without a process group mmengine turns SyncBN into BN by itself.)"""
-    for part in dicts(cfg.model):
-        if part.get('type') == 'SyncBN':
-            part['type'] = 'BN'
+    without_sync_bn(cfg.model)
     if cfg.launcher == 'pytorch':
         join_processes_on_cpu(cfg)
     elif cfg.launcher != 'none':
@@ -98,13 +96,13 @@ def _fit_to_cpu(cfg: Config) -> None:
 
 
 def checkpoint_path(path: str | Path) -> str:
-    """The path of a checkpoint that exists; URLs pass.
+    """The path of a checkpoint that exists; URLs and names of models pass.
 
     Raises:
         UsageError: if there is no such file.
     """
-    if not str(path).startswith(('http://', 'https://')) and not Path(path).is_file():
-        raise UsageError(f'there is no checkpoint {path}')
+    if not str(path).startswith(('http://', 'https://')) and not Path(path).is_file() and find_model(str(path)) is None:
+        raise UsageError(f'there is no checkpoint {path}; {similar_models(str(path))}')
     return str(path)
 
 
@@ -114,29 +112,12 @@ def add_weights_option(parser: argparse.ArgumentParser) -> None:
 
 
 def load_weights(model: nn.Module, path: str | Path, weights: str = 'ema') -> LoadReport:
-    """Fill a whole model strictly with weights trained here, or with a whole model's official ones.
+    """Fill a whole model strictly, see ``mmvisattn.weights.load_whole``.
 
     Raises:
         UsageError: if the file cannot be read or does not fit.
     """
-    while isinstance(getattr(model, 'module', None), nn.Module):  # wrapped for several processes, or for augmentation
-        model = cast(nn.Module, model.module)
     try:
-        state, note = read_weights(path, weights)
+        return load_whole(model, path, weights)
     except (ValueError, FileNotFoundError) as error:
         raise UsageError(str(error)) from error
-    state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
-    try:
-        if is_official(model, state):
-            report = load_official(model, state)
-            report.weights = note
-        else:
-            model.load_state_dict(state, strict=True)
-            report = LoadReport(loaded=sorted(state), weights=note)
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = ' '.join(str(error).split())
-        raise UsageError(f'the checkpoint {path} does not fit the config: {reason}') from error
-    if report.absent:
-        raise UsageError(f'the checkpoint {path} holds no {" and no ".join(report.absent)}: it is for training '
-                         "(init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…) of the backbone)")
-    return report

@@ -10,21 +10,12 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 
+from mmvisattn.config import dicts
 from mmvisattn.models.backbone import Backbone
 
 
 class UsageError(Exception):
     """Something that the person at the keyboard can mend; the message says how."""
-
-
-def dicts(node: object) -> Iterator[dict]:
-    """Every dict in a config, the outer ones first."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            yield from dicts(child)
 
 
 def datasets(cfg: Config) -> Iterator[tuple[str, dict]]:

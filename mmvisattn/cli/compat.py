@@ -4,17 +4,9 @@ import os
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint
 
-from mmvisattn.weights.inert import NUMPY_TYPES
-
-
-def _history_buffer_method(owner: type, name: str):
-    """Stand-in for ``builtins.getattr`` in pickles: resolves public methods of HistoryBuffer and nothing else."""
-    if owner is not HistoryBuffer or name.startswith('_'):
-        raise TypeError(f'a checkpoint may refer to methods of HistoryBuffer only, not to {owner!r}.{name}')
-    return getattr(owner, name)
+from mmvisattn.weights.inert import HISTORY_TYPES, NUMPY_TYPES
 
 
 def read_checkpoints_safely() -> None:
@@ -31,8 +23,7 @@ def read_checkpoints_safely() -> None:
         # Its list holds numpy's own constructors, which a file can make build objects over memory of its choice (see
         # weights/inert.py), and would stand beside ours: which of two entries for a name counts is chance.
         checkpoint.get_torch_safe_globals = list
-    torch.serialization.add_safe_globals(
-        [HistoryBuffer, *NUMPY_TYPES, (_history_buffer_method, 'builtins.getattr')])
+    torch.serialization.add_safe_globals([*NUMPY_TYPES, *HISTORY_TYPES])
 
 
 def join_processes_on_cpu(cfg: Config) -> None:

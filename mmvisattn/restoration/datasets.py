@@ -2,7 +2,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -10,19 +9,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.structures import BaseDataElement
 
 from mmvisattn.registry import DATASETS, TRANSFORMS
-from mmvisattn.restoration.pictures import as_channels, read_picture
-
-
-def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder, by name.
-
-    Raises:
-        FileNotFoundError: if there is none.
-    """
-    files = sorted(path for path in folder.glob('*') if path.is_file() and cv2.haveImageReader(str(path)))
-    if not files:
-        raise FileNotFoundError(f'there are no images in {folder}')
-    return files
+from mmvisattn.restoration.pictures import as_channels, image_files, read_picture
 
 
 @DATASETS.register_module()

@@ -8,6 +8,8 @@ import numpy as np
 
 from mmvisattn.files import written_whole
 
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -23,22 +25,42 @@ class Picture:
     dtype: Any
 
 
-def read_picture(path: Path) -> Picture:
-    """Read an image file of 8 or 16 bits per channel.
+def image_files(folder: Path) -> list[Path]:
+    """The image files of a folder, by name, without its subfolders: by their content, or by their suffix if that is broken.
 
     Raises:
-        ValueError: if it is no such file.
+        FileNotFoundError: if there is none.
     """
-    data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    # By hand, because imread also says what it cannot read on the terminal, and turns images as their camera was held.
-    image: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    files = sorted(path for path in folder.glob('*') if path.is_file()
+                   and (path.suffix.lower() in SUFFIXES or cv2.haveImageReader(str(path))))
+    if not files:
+        raise FileNotFoundError(f'there are no images in {folder}')
+    return files
+
+
+def decode_picture(data: np.ndarray, name: object) -> Picture:
+    """The picture in the bytes of an image file of 8 or 16 bits per channel.
+
+    Raises:
+        ValueError: if it is no such file; the message calls it ``name``.
+    """
+    try:
+        # imdecode, because imread prints warnings and applies the camera's rotation.
+        image: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    except cv2.error:  # more pixels than OpenCV reads
+        image = None
     if image is None or image.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f'{path} is not an image of 8 or 16 bits per channel')
+        raise ValueError(f'{name} is not an image of 8 or 16 bits per channel')
     image = image.reshape(*image.shape[:2], -1)
     channels = image.shape[-1]
     alpha = image[..., -1:] if channels in (2, 4) else None
-    colours = image[..., :1] if channels <= 2 else image[..., 2::-1]
-    return Picture((colours / np.float32(np.iinfo(image.dtype).max)).astype(np.float32), alpha, image.dtype)
+    colors = image[..., :1] if channels <= 2 else image[..., 2::-1]
+    return Picture(np.divide(colors, np.iinfo(image.dtype).max, dtype=np.float32), alpha, image.dtype)
+
+
+def read_picture(path: Path) -> Picture:
+    """Read an image file, see ``decode_picture``."""
+    return decode_picture(np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8), path)
 
 
 def write_picture(path: Path, picture: Picture) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 
-def _starts(side: int, tile: int, overlap: int) -> list[int]:
+def tile_starts(side: int, tile: int, overlap: int) -> list[int]:
     """Where tiles start along a side; the last one ends with it."""
     last = max(0, side - tile)
     return [*range(0, last, tile - overlap), last]
@@ -39,8 +39,8 @@ def in_tiles(function: Callable[[Tensor], Tensor], image: Tensor, tile: int, ove
               * _ramp(cols, min(overlap, cols - 1), image.device))
     total: Tensor | None = None
     weights = image.new_zeros(height, width)
-    for top in _starts(height, tile, overlap):
-        for left in _starts(width, tile, overlap):
+    for top in tile_starts(height, tile, overlap):
+        for left in tile_starts(width, tile, overlap):
             place = (..., slice(top, top + rows), slice(left, left + cols))
             restored = function(image[place])
             if total is None:
@@ -48,4 +48,4 @@ def in_tiles(function: Callable[[Tensor], Tensor], image: Tensor, tile: int, ove
             total[place] += restored * weight
             weights[place] += weight
     assert total is not None
-    return total / weights
+    return total.div_(weights)

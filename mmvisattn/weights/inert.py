@@ -8,6 +8,7 @@ import re
 from collections import OrderedDict
 
 import numpy as np
+from mmengine.logging import HistoryBuffer
 
 NUMBERS_AND_TEXTS = re.compile(r'[?biufcSU]\d*$')
 
@@ -86,6 +87,18 @@ NUMPY_TYPES: list = [
       for core in ('core', '_core') for name, function in (('_reconstruct', _reconstruct), ('scalar', _scalar))),
 ]
 
+
+
+def _history_buffer_method(owner: type, name: str):
+    """Stand-in for ``builtins.getattr`` in pickles: resolves public methods of HistoryBuffer and nothing else."""
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise TypeError(f'a checkpoint may refer to methods of HistoryBuffer only, not to {owner!r}.{name}')
+    return getattr(owner, name)
+
+
+# mmengine's training checkpoints hold the latest losses.
+HISTORY_TYPES: list = [HistoryBuffer, (_history_buffer_method, 'builtins.getattr')]
+
 # CrossFormer's and SMT's files hold their training configuration, TopFormer's their command line's arguments.
 INERT_TYPES: list = [
     (OrderedDict, 'yacs.config.CfgNode'),
@@ -95,5 +108,5 @@ INERT_TYPES: list = [
         *(f'{module}.{name}' for module in ('pathlib', 'pathlib._local')
           for name in ('Path', 'PosixPath', 'PurePosixPath', 'PureWindowsPath', 'WindowsPath')),
         *(f'{module}.{name}' for module in ('builtins', '__builtin__') for name in ('frozenset', 'range', 'set', 'slice')))),
-    *NUMPY_TYPES,
+    *NUMPY_TYPES, *HISTORY_TYPES,
 ]

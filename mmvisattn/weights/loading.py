@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -173,4 +174,35 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
     prefix = '' if is_whole else BACKBONE
     module.load_state_dict({name.removeprefix(prefix): found[name] for name in needed}, strict=False)
     report.loaded = sorted(needed)
+    return report
+
+
+def load_whole(model: nn.Module, source: str | Path, weights: str = 'ema') -> LoadReport:
+    """Fill a whole model strictly, with weights trained with this package or with the authors' for a whole model.
+
+    Args:
+        model: a segmentor, detector or restorer; wrappers (``.module``) are looked through.
+        source, weights: see ``read_checkpoint``.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or it cannot be downloaded.
+        ValueError: if the file cannot be read, does not fit, or holds a backbone only.
+    """
+    while isinstance(getattr(model, 'module', None), nn.Module):  # wrapped for several processes, or for augmentation
+        model = cast(nn.Module, model.module)
+    state, note = read_weights(source, weights)
+    state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
+    try:
+        if is_official(model, state):
+            report = load_official(model, state)
+            report.weights = note
+        else:
+            model.load_state_dict(state, strict=True)
+            report = LoadReport(loaded=sorted(state), weights=note)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())
+        raise ValueError(f'the checkpoint {source} does not fit the config: {reason}') from error
+    if report.absent:
+        raise ValueError(f'the checkpoint {source} holds no {" and no ".join(report.absent)}: it is for training '
+                         "(init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…) of the backbone)")
     return report

@@ -2,17 +2,15 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
-from torch.hub import tqdm  # which stands in for tqdm where that is not installed
 
-from mmvisattn.files import written_whole
-
+from .catalog import find_model, official_weights, similar_models
+from .download import fetch, home
 from .inert import INERT_TYPES
 
 EMA_WRAPPERS = ('state_dict_ema',)
@@ -20,27 +18,33 @@ RAW_WRAPPERS = ('model', 'state_dict', 'params')
 WEIGHTS = ('ema', 'raw')
 
 
-def _download(url: str) -> Path:
-    """The file behind a URL, from the cache if it was fetched before; a broken download leaves nothing behind."""
-    folder = Path(torch.hub.get_dir()) / 'checkpoints'
-    folder.mkdir(parents=True, exist_ok=True)
-    # Releases of different models share base names (model.pth): the URL's hash keeps them apart.
-    name = Path(urlsplit(url).path).name[-100:]
-    path = folder / f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}'
-    if path.exists():
+def _path_of(source: str | Path) -> Path:
+    """The file that a path, URL or name of a model stands for.
+
+    Raises:
+        FileNotFoundError: if there is none, or it cannot be downloaded.
+    """
+    if str(source).startswith(('http://', 'https://')):
+        # Releases of different models share base names (model.pth): the URL's hash keeps them apart.
+        name = Path(urlsplit(str(source)).path).name[-100:]
+        key = hashlib.sha256(str(source).encode()).hexdigest()[:8]
+        return fetch(str(source), home() / 'checkpoints' / f'{key}-{name}')
+    path = Path(source).expanduser()
+    if path.is_file():
         return path
-    try:
-        with written_whole(path) as part, urlopen(url) as response, open(part, 'wb') as file:
-            size = int(response.headers.get('Content-Length') or 0)
-            with tqdm(total=size or None, unit='B', unit_scale=True, desc=name) as bar:
-                while block := response.read(2**16):
-                    file.write(block)
-                    bar.update(len(block))
-            if size and file.tell() != size:
-                raise OSError(f'it ended after {file.tell()} of {size} bytes')
-    except (OSError, HTTPException, ValueError) as error:  # URLError is an OSError
-        raise FileNotFoundError(f'cannot download the checkpoint {url}: {error or type(error).__name__}') from error
-    return path
+    entry = find_model(str(source))
+    if entry is None:
+        hint = '' if path.suffix or path.parent.name else f', and no model of that name; {similar_models(str(source))}'
+        raise FileNotFoundError(f'there is no checkpoint {source}{hint}')
+    return entry.shipped or official_weights(entry)
+
+
+def _content(path: Path) -> object:
+    """What a file holds; code in it is never run."""
+    if path.suffix == '.safetensors':
+        return load_file(path)
+    with torch.serialization.safe_globals(INERT_TYPES):
+        return torch.load(path, map_location='cpu', weights_only=True)
 
 
 def _is_state(content: object) -> bool:
@@ -96,15 +100,13 @@ def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[di
     """As ``read_checkpoint``, with a note on which weights these are, for files that hold several."""
     if isinstance(source, Mapping):
         return _unwrap(source, weights, 'the given dict')
-    is_url = str(source).startswith(('http://', 'https://'))
-    path = _download(str(source)) if is_url else Path(source).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'there is no checkpoint {source}')
+    path = _path_of(source)
     try:
-        with torch.serialization.safe_globals(INERT_TYPES):
-            content = torch.load(path, map_location='cpu', weights_only=True)
+        content = _content(path)
     except Exception as error:  # a damaged or hostile file can make the reader fail in any way
-        raise ValueError(f'{source} cannot be read as a checkpoint (code in it is never run): {_reason(error)}') from error
+        place = '' if str(path) == str(source) else f' ({path})'
+        raise ValueError(
+            f'{source}{place} cannot be read as a checkpoint (code in it is never run): {_reason(error)}') from error
     return _unwrap(content, weights, str(source))
 
 
@@ -112,8 +114,9 @@ def read_checkpoint(source: str | Path | Mapping, weights: str = 'ema') -> dict[
     """The tensors of a checkpoint by the names it gives them.
 
     Args:
-        source: a path, a URL (http, https; fetched once, with a progress bar), or what such a file contains. The weights
-            may be the whole file or lie under ``state_dict_ema``, ``model``, ``state_dict`` or ``params``.
+        source: a path, a URL (http, https; fetched once, with a progress bar), the name of a model (``list_models``), or
+            what such a file contains. The weights may be the whole file or lie under ``state_dict_ema``, ``model``,
+            ``state_dict`` or ``params``.
         weights: 'ema' takes averaged weights (``state_dict_ema``) where the file has them, as the authors do; 'raw' takes
             those that they are the average of.
 

@@ -11,7 +11,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, DefaultScope, init_default_scope
 
-from mmvisattn.cli.checks import check_model, dicts
+from mmvisattn.cli.checks import check_model
+from mmvisattn.config import dicts
 
 mmdet = pytest.importorskip('mmdet')
 NAME = re.compile(r'(?P<model>[a-z]+-[a-z-]+?)(?P<group>-g\d+|-square)?_(?P<head>[a-z0-9-]+)'

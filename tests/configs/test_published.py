@@ -6,9 +6,11 @@ import sys
 import pytest
 from helpers.counting import count
 from helpers.published import PUBLISHED
-from helpers.reduced import CONFIGS, ROOT, without_sync_bn
+from helpers.reduced import CONFIGS, ROOT
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
+
+from mmvisattn.config import without_sync_bn
 
 pytest.importorskip('mmdet')
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 
+from mmvisattn.config import without_sync_bn
 from mmvisattn.weights.loading import key_map_of
 
 from . import golden
-from .reduced import without_sync_bn
 
 # By the name of a backbone, the recording that lists its tensors.
 RECORDINGS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from mmvisattn.cli.checks import dicts
+from mmvisattn.config import dicts, without_sync_bn
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
@@ -26,14 +26,6 @@ def at_hand(loader: Config, data_root: Path) -> None:
     """Batches of 2 of other data of the same layout, without worker processes."""
     loader.batch_size, loader.num_workers, loader.persistent_workers = 2, 0, False
     loader.dataset.data_root = str(data_root)
-
-
-def without_sync_bn(model: Config) -> Config:
-    """The config of a model that needs no process group for its norms, as mmengine's Runner makes it."""
-    for part in dicts(model):
-        if part.get('type') == 'SyncBN':
-            part['type'] = 'BN'
-    return model
 
 
 def shallow(model: Config) -> None:

@@ -1,0 +1,6 @@
+"""Models by name, and what they say to images as they come: ``mmvisattn.load(…).predict(…)``."""
+from .loading import load
+from .predictor import Predictor
+from .results import DetectionResult, RestorationResult, Result, SegmentationResult
+
+__all__ = ['DetectionResult', 'Predictor', 'RestorationResult', 'Result', 'SegmentationResult', 'load']

@@ -1,0 +1,92 @@
+"""Models by name."""
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import MODELS, DefaultScope
+from torch import nn
+
+from mmvisattn.config import without_sync_bn
+from mmvisattn.restoration.image_restorer import ImageRestorer
+from mmvisattn.weights import LoadReport, ModelEntry, find_model, load_official, load_whole, official_weights, similar_models
+
+from .predictor import Detector, Predictor, Restorer, Segmentor
+
+
+def _config_and_entry(model: str | Path | Config) -> tuple[Config | None, ModelEntry | None]:
+    """The config that a name, a path or a config stands for, and what the table says of it."""
+    if isinstance(model, Config):
+        return model, find_model(Path(model.filename).stem) if model.filename else None
+    if Path(model).suffix == '.py':
+        if not Path(model).is_file():
+            raise FileNotFoundError(f'there is no config {model}')
+        return Config.fromfile(model), find_model(Path(model).stem)
+    entry = find_model(str(model))
+    if entry is None:
+        raise ValueError(f"there is no model '{model}', and no config of that name; {similar_models(str(model))}")
+    return Config.fromfile(entry.config) if entry.config else None, entry
+
+
+def _weights_path(entry: ModelEntry | None, weights: str | Path | None, name: object) -> str | Path | None:
+    if weights is None:
+        return entry and entry.shipped
+    if weights != 'official':
+        return weights
+    if entry is None:
+        raise ValueError(f"weights='official': no weights of {name} are published; give the path of a checkpoint")
+    return official_weights(entry)
+
+
+def _predictor(config: Config, model: nn.Module) -> Predictor:
+    """A predictor for what the model is: mmseg's segmentors, mmdet's detectors, and restorers."""
+    if isinstance(model, ImageRestorer):
+        return Restorer(model, config)
+    kinds = {'mmseg': Segmentor, 'mmdet': Detector}
+    scope = str(config.get('default_scope'))
+    if scope not in kinds or 'test_dataloader' not in config:
+        raise ValueError(f'predictions need a config of a segmentor, detector or restorer with a test_dataloader, and '
+                         f'{config.filename} has default_scope={scope!r}')
+    return kinds[scope](cast(Any, model), config)
+
+
+def _fill(model: nn.Module, name: object, path: str | Path | None, fill: Callable[[nn.Module, str | Path], LoadReport]) -> None:
+    if path is None:
+        print_log(f"{name}: no weights come with the package, so these are random; weights='official' fetches the authors'",
+                  level=logging.WARNING)
+    else:
+        fill(model, path)
+
+
+def load(model: str | Path | Config, weights: str | Path | None = None, device: str | torch.device | None = None) -> Any:
+    """A model that is ready to use.
+
+    Args:
+        model: a name (``mmvisattn.list_models()``), a task ('segmentation', 'detection', 'restoration': a small model whose
+            weights come with the package), the path of a config, or a config.
+        weights: a checkpoint's path or URL; 'official': those that the paper's authors publish; None: those that come with
+            the package, or random ones where there are none.
+        device: where the model runs; None: on a GPU if PyTorch finds one, else on the CPU.
+
+    Returns:
+        A ``Predictor``, with the model itself as ``.model``; for the name of an architecture ('smt-small') the backbone.
+
+    Raises:
+        ValueError: if there is no such model, or the weights do not fit it.
+        FileNotFoundError: if there is no such file, or it cannot be downloaded.
+    """
+    config, entry = _config_and_entry(model)
+    path = _weights_path(entry, weights, model)
+    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    if config is None:
+        assert entry and entry.backbone
+        backbone = MODELS.build(dict(entry.backbone))
+        _fill(backbone, model, path, load_official)
+        return backbone.eval().to(device)
+    with DefaultScope.overwrite_default_scope(config.get('default_scope')):
+        built = MODELS.build(without_sync_bn(config.model))
+        _fill(built, model, path, load_whole)
+        return _predictor(config, built.to(device))
