@@ -23,11 +23,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Apply a model to images and videos, and paint what it finds.')
     parser.add_argument('input', type=Path, help='an image, a video, or a folder of them (without its subfolders)')
     parser.add_argument('--model', default='segmentation',
-                        help="a model's name (mmvisattn.list_models()), a config, or segmentation, detection or restoration: "
-                        'a small model that comes with the package (default: %(default)s)')
+                        help="a model's name (mmvisattn.list_models()), a config, or a task: segmentation, detection or "
+                        'restoration by a small model that comes with the package (default: %(default)s)')
     parser.add_argument('--weights', help="a checkpoint: path or URL; or official: the authors' (default: those that come "
                         'with the package)')
-    parser.add_argument('--out', type=Path, default=Path('predictions'), help='folder for the results (default: %(default)s)')
+    parser.add_argument('--out', type=Path, default=Path('predictions'), help='folder of the results (default: %(default)s)')
     parser.add_argument('--data', action='store_true',
                         help='write the data beside each picture: a PNG of labels, or boxes and masks as COCO results')
     parser.add_argument('--tile', type=int, help='work in square tiles of this many pixels a side, for large images')
@@ -146,10 +146,14 @@ def main() -> None:
         raise UsageError(f'--out {args.out} is a file; name a folder')
     try:
         predictor = load(args.model, args.weights, args.device)
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
+    except (ValueError, FileNotFoundError) as error:
         raise UsageError(str(error)) from error
+    except (RuntimeError, AssertionError) as error:  # torch's words for a device that is not there
+        raise UsageError(f'--device {args.device}: {str(error).splitlines()[0]}') from error
     if not isinstance(predictor, Predictor):
         raise UsageError(f'--model {args.model} is a backbone alone, which predicts nothing; it is for training')
+    if args.tile and predictor.results is DetectionResult:
+        raise UsageError('--tile: objects would be cut in two, so detectors take images as a whole')
     restores = predictor.results is RestorationResult
     counts = Counter(path.stem for path in paths)
     outputs = {path: output_of(path, args.out, restores, counts[path.stem] == 1) for path in paths}

@@ -2,13 +2,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import mmcv
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
+
+from mmvisattn.visualization.drawing import draw_boxes, paint
 
 Array = np.ndarray
 
@@ -51,13 +52,6 @@ def _predict(model: BaseModel, dataset: BaseDataset, index: int) -> tuple[dict, 
         return sample, model.test_step(pseudo_collate([sample]))[0]
 
 
-def paint(labels: Array, palette: list[list[int]]) -> Array:
-    """(H, W) labels as an (H, W, 3) uint8 RGB image; labels beyond the palette (255, unlabelled) are black."""
-    colours = np.zeros((256, 3), np.uint8)
-    colours[:len(palette)] = palette
-    return colours[labels]
-
-
 def segmented(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example]:
     """Image, painted truth and painted prediction."""
     _, result = _predict(model, dataset, index)
@@ -85,15 +79,6 @@ def restored(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example
             for image, caption in zip([*images, clean], captions)]
 
 
-def draw_boxes(image: Array, boxes: Array, labels: Array, palette: list[tuple[int, ...]]) -> Array:
-    """An image with boxes (x1, y1, x2, y2) in the colours of their labels."""
-    image = image.copy()
-    for (x1, y1, x2, y2), label in zip(boxes.round().astype(int), labels):
-        colour = tuple(int(value) for value in palette[label % len(palette)])
-        cv2.rectangle(image, (int(x1), int(y1)), (int(x2), int(y2)), colour, max(1, min(image.shape[:2]) // 120))
-    return image
-
-
 def detected(model: BaseModel, dataset: BaseDataset, index: int, threshold: float = 0.3) -> list[Example]:
     """The true boxes, and those predicted with a score over the threshold."""
     _, result = _predict(model, dataset, index)
@@ -103,8 +88,8 @@ def detected(model: BaseModel, dataset: BaseDataset, index: int, threshold: floa
     width, height = result.scale_factor  # the truth lies on the resized image, predictions on the file's
     boxes = getattr(truth.bboxes, 'tensor', truth.bboxes).cpu() / torch.tensor([width, height, width, height])
     palette = dataset.metainfo['palette']
-    return [Example(draw_boxes(image, boxes.numpy(), truth.labels.cpu().numpy(), palette)),
-            Example(draw_boxes(image, found.bboxes.numpy(), found.labels.numpy(), palette))]
+    return [Example(draw_boxes(image, boxes.numpy(), [palette[label % len(palette)] for label in labels]))
+            for boxes, labels in ((boxes, truth.labels), (found.bboxes, found.labels))]
 
 
 TASKS = (

@@ -33,7 +33,7 @@ def _config_and_entry(model: str | Path | Config) -> tuple[Config | None, ModelE
 
 def _weights_path(entry: ModelEntry | None, weights: str | Path | None, name: object) -> str | Path | None:
     if weights is None:
-        return entry and entry.shipped
+        return entry.shipped if entry else None
     if weights != 'official':
         return weights
     if entry is None:
@@ -53,7 +53,8 @@ def _predictor(config: Config, model: nn.Module) -> Predictor:
     return kinds[scope](cast(Any, model), config)
 
 
-def _fill(model: nn.Module, name: object, path: str | Path | None, fill: Callable[[nn.Module, str | Path], LoadReport]) -> None:
+def _fill(model: nn.Module, name: object, path: str | Path | None,
+          fill: Callable[[nn.Module, str | Path], LoadReport]) -> None:
     if path is None:
         print_log(f"{name}: no weights come with the package, so these are random; weights='official' fetches the authors'",
                   level=logging.WARNING)

@@ -118,7 +118,7 @@ class PipelinePredictor(Predictor[Array]):
         for i, image in enumerate(images):
             data = pipeline(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2], img_path='', img_id=i))
             prepared[tuple(data['inputs'].shape)].append((i, data))
-        found = {}
+        found: dict[int, BaseDataElement] = {}
         for batch in prepared.values():
             with torch.inference_mode():
                 results = self.model.test_step(pseudo_collate([data for _, data in batch]))

@@ -63,9 +63,9 @@ def pixels_of(source: Image.Image | np.ndarray | torch.Tensor) -> np.ndarray:
         raise ValueError(f'an image is an array (H, W, C) or (H, W), or a tensor (C, H, W), not a {kind}')
     array = array.reshape(*array.shape[:2], -1)
     if array.shape[-1] not in (1, 3, 4):
-        raise ValueError(f'an image has 1, 3 or 4 channels, and this one of shape {tuple(source.shape)} has {array.shape[-1]}')
+        raise ValueError(f'an image has 1, 3 or 4 channels, but the shape of this one is {tuple(source.shape)}')
     if np.issubdtype(array.dtype, np.floating):
-        if not (np.isfinite(array).all() and 0 <= array.min() and array.max() <= 1):
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
             raise ValueError('floating-point pixels lie between 0 and 1; give bytes (uint8) for 0 to 255')
         return array.astype(np.float32)
     if array.dtype not in (np.uint8, np.uint16):

@@ -33,8 +33,8 @@ def restore_picture(model: ImageRestorer, picture: Picture, right: Picture | Non
     x = views[0] if len(views) == 1 else torch.cat(views, dim=1)
     with torch.inference_mode():
         restored = model.restore(x.to(next(model.parameters()).device)).clamp_(0, 1)
-    pixels = restored[:, 0] if channels == 1 else restored[0]
-    pixels = pixels.permute(1, 2, 0).float().cpu().numpy()
+    planes = restored[:, 0] if channels == 1 else restored[0]
+    pixels = planes.permute(1, 2, 0).float().cpu().numpy()
     if pixels.shape[-1] != picture.pixels.shape[-1]:
         pixels = pixels.mean(-1, keepdims=True)
     return Picture(pixels, picture.alpha, picture.dtype)

@@ -33,12 +33,13 @@ def draw_boxes(image: Array, boxes: Array, colors: Sequence[Color], captions: Se
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
     side = min(picture.size)
-    width, font = max(1, side // 120), ImageFont.load_default(max(10, side // 32))
+    width, text_size = max(1, side // 120), max(10, side // 32)
+    font = ImageFont.load_default(text_size)
     for i, (box, color) in enumerate(zip(boxes.tolist(), colors)):
         fill = tuple(int(value) for value in color)
         draw.rectangle(box, outline=fill, width=width)
         if i < len(captions):
-            place = draw.textbbox((box[0], max(0, box[1] - font.size - 2)), captions[i], font=font)
+            place = draw.textbbox((box[0], max(0, box[1] - text_size - 2)), captions[i], font=font)
             draw.rectangle(place, fill=fill)
             draw.text(place[:2], captions[i], font=font, fill=text_color(color), anchor='lt')
     return np.asarray(picture)

@@ -13,6 +13,7 @@ from .key_map import KeyMap
 from .reading import read_weights
 
 BACKBONE = 'backbone.'
+IN_CHANNELS = ('strict', 'adapt')
 
 
 @dataclass
@@ -27,6 +28,7 @@ class LoadReport:
         absent: parts of the model of which the checkpoint holds nothing, because it is an ImageNet checkpoint; they keep
             the values they had.
         weights: which weights were taken, where the file holds averaged ones too.
+        adapted: our names of the stem's kernels that were fitted to other input channels.
     """
     loaded: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
@@ -34,6 +36,7 @@ class LoadReport:
     unneeded: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     weights: str = ''
+    adapted: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [f'loaded {len(self.loaded)} tensors' + (f' ({self.weights})' if self.weights else '')]
@@ -44,6 +47,8 @@ class LoadReport:
             lines.append(f'left out, for this is a backbone alone: {", ".join(self.unused)}')
         if self.unneeded:
             lines.append(f'left out {len(self.unneeded)} of stages that no output needs: {", ".join(self.unneeded)}')
+        if self.adapted:
+            lines.append(f'fitted {len(self.adapted)} kernels to the number of input channels: {", ".join(self.adapted)}')
         if self.absent:
             lines.append(f'not in this checkpoint, and left as they were: {", ".join(self.absent)}')
         return '; '.join(lines)
@@ -115,7 +120,33 @@ def is_official(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
     return len(translated & set(expected)) > len(set(state) & set(expected))
 
 
-def load_official(module: nn.Module, source: str | Path | Mapping, weights: str = 'ema') -> LoadReport:
+def _with_channels(kernel: Tensor, channels: int) -> Tensor:
+    """The kernel of a convolution for another number of input channels.
+
+    For one channel the kernels of all are added, so that a gray image gives what its copy in every channel gave. For more
+    channels they are repeated in turn, and scaled to the same sum over all channels of equal kernels.
+    """
+    if channels == 1:
+        return kernel.sum(1, keepdim=True)
+    given = kernel.shape[1]
+    return kernel[:, [i % given for i in range(channels)]] * (given / channels)
+
+
+def _adapt(found: dict[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """Fit the kernels that see the image to the model's input channels; their names.
+
+    Those are the ones that differ in input channels only, and whose file is for gray or RGB images.
+    """
+    names = [name for name in set(found) & set(expected)
+             if found[name].ndim == 4 and found[name].shape[1] in (1, 3)
+             and found[name].shape[1] != expected[name].shape[1]
+             and found[name][:, :1].shape == expected[name][:, :1].shape]
+    found.update({name: _with_channels(found[name], expected[name].shape[1]) for name in names})
+    return sorted(names)
+
+
+def load_official(module: nn.Module, source: str | Path | Mapping, weights: str = 'ema',
+                  in_channels: str = 'strict') -> LoadReport:
     """Fill a model with weights as the papers' authors publish them, all of them or none.
 
     Args:
@@ -124,15 +155,19 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
         source: a path, URL or dict, see ``read_checkpoint``. A backbone is also filled from a whole segmentor's or
             detector's checkpoint.
         weights: 'ema' or 'raw', see ``read_checkpoint``.
+        in_channels: 'strict': the model takes as many input channels as the file's; 'adapt': the first convolutions'
+            kernels are added up for one channel, and repeated for more.
 
     Returns:
-        What was loaded, dropped, unused and absent.
+        What was loaded, dropped, unused, absent and adapted.
 
     Raises:
         TypeError: if the backbone's family has no official weights.
         ValueError: if any tensor is missing, left over or of another shape. Nothing is loaded then. Only an ImageNet
             classifier may be left over, and only in an ImageNet checkpoint may all parts but the backbone be missing.
     """
+    if in_channels not in IN_CHANNELS:
+        raise ValueError(f"in_channels='{in_channels}' is not one of {IN_CHANNELS}")
     backbone = getattr(module, 'backbone', module)
     keys = key_map_of(backbone)
     is_whole = hasattr(module, 'backbone')
@@ -159,6 +194,8 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
         found = {name: tensor for name, tensor in found.items() if name.startswith(BACKBONE)}
     elif not others:
         report.absent = sorted(parts - {'backbone'})
+    if in_channels == 'adapt':
+        report.adapted = _adapt(found, expected)
     needed = {name for name in expected if part_of(name) not in report.absent}
     problems = [
         _listed('missing', list(needed - set(found))),

@@ -1,13 +1,10 @@
 """Files are read without running code from them."""
 import argparse
 import datetime
-import functools
-import http.server
 import os
 import pickle
 import subprocess
 import sys
-import threading
 import types
 import zipfile
 from collections import OrderedDict
@@ -235,56 +232,3 @@ def test_a_file_without_weights_is_explained(tmp_path):
 def test_a_missing_file_is_named():
     with pytest.raises(FileNotFoundError, match='nowhere.pth'):
         read_checkpoint('nowhere.pth')
-
-
-def test_a_url_is_fetched_once(tmp_path, monkeypatch):
-    served = tmp_path / 'served'
-    for folder in ('one', 'two'):
-        (served / folder).mkdir(parents=True)
-    torch.save(STATE, served / 'one' / 'model.pth')
-    torch.save({'b.weight': torch.zeros(1)}, served / 'two' / 'model.pth')
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(served))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        base = f'http://127.0.0.1:{server.server_port}'
-        assert_read(read_checkpoint(f'{base}/one/model.pth'))
-        assert list(read_checkpoint(f'{base}/two/model.pth')) == ['b.weight']  # same base name, other file
-        with pytest.raises(FileNotFoundError, match='three'):
-            read_checkpoint(f'{base}/three/model.pth')
-        server.shutdown()
-    assert_read(read_checkpoint(f'{base}/one/model.pth'))  # the server is gone
-
-
-class CutsOff(http.server.BaseHTTPRequestHandler):
-    """Announces more than it sends, or closes without an answer."""
-
-    def do_GET(self):
-        if 'nothing' in self.path:
-            self.close_connection = True
-            return
-        self.send_response(200)
-        self.send_header('Content-Length', '1000')
-        self.end_headers()
-        self.wfile.write(b'half')
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.mark.parametrize('name', ['half.pth', 'nothing.pth'])
-def test_a_broken_download_leaves_nothing_behind(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), CutsOff) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with pytest.raises(FileNotFoundError, match=f'cannot download.*{name}'):
-            read_checkpoint(f'http://127.0.0.1:{server.server_port}/{name}')
-        server.shutdown()
-    assert not list((tmp_path / 'checkpoints').iterdir())
-
-
-@pytest.mark.parametrize('url', ['http://host:abc/x.pth', 'http://127.0.0.1:9/x.pth'])
-def test_addresses_that_lead_nowhere_are_explained(url, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    with pytest.raises(FileNotFoundError, match='cannot download'):
-        read_checkpoint(url)

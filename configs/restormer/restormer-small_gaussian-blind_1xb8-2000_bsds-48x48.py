@@ -1,4 +1,4 @@
-# Noise of any strength from 5 to 50 by one small Restormer, from 160 photographs, within 40 minutes on two cores.
+# Noise of any strength from 5 to 50 by one small Restormer, from 160 photographs, within half an hour on two cores.
 _base_ = ['./restormer-small_gaussian25_1xb8-1500_bsds-48x48.py']
 train_dataloader = dict(
     dataset=dict(
@@ -11,6 +11,6 @@ train_dataloader = dict(
         ]))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=False, begin=50, end=3000),
+    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=False, begin=50, end=2000),
 ]
-train_cfg = dict(max_iters=3000)
+train_cfg = dict(max_iters=2000)

@@ -1,0 +1,77 @@
+"""Predicting images, folders and videos, run as a user runs it."""
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from helpers.reduced import ROOT
+from helpers.runs import failed_clearly
+
+PREDICT = ROOT / 'tools/predict.py'
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """Three images, one of which is broken, and a video of five frames."""
+    folder = tmp_path / 'inputs'
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for name in ('a.png', 'b.jpg'):
+        cv2.imwrite(str(folder / name), random.integers(0, 256, (64, 96, 3), dtype=np.uint8))
+    (folder / 'broken.jpg').write_text('broken')
+    video = cv2.VideoWriter(str(folder / 'film.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 8, (96, 64))
+    for _ in range(5):
+        video.write(random.integers(0, 256, (64, 96, 3), dtype=np.uint8))
+    video.release()
+    return folder
+
+
+def written(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_is_predicted_and_what_fails_is_reported(inputs, run_tool, tmp_path):
+    done = run_tool(PREDICT, 'inputs', '--out', 'out', '--data', '--batch', 2)
+    failed_clearly(done, '1 of 4 inputs')
+    assert 'skipped: ' in done.stderr and 'broken.jpg' in done.stderr
+    assert written(tmp_path / 'out') == ['a.png', 'a_labels.png', 'b.png', 'b_labels.png', 'film.mp4']
+    film = cv2.VideoCapture(str(tmp_path / 'out/film.mp4'))
+    assert (film.get(cv2.CAP_PROP_FRAME_COUNT), film.get(cv2.CAP_PROP_FPS)) == (5, 8)
+    assert film.get(cv2.CAP_PROP_FRAME_WIDTH) == 96
+    before = (tmp_path / 'out/a.png').stat().st_mtime_ns
+    (inputs / 'broken.jpg').unlink()
+    shutil.copy(inputs / 'a.png', inputs / 'c.png')
+    done = run_tool(PREDICT, 'inputs', '--out', 'out')
+    assert done.returncode == 0, done.stderr
+    assert 'wrote 1 of 4' in done.stdout and '3 were there already' in done.stdout
+    assert (tmp_path / 'out/a.png').stat().st_mtime_ns == before
+
+
+def test_objects_are_written_in_cocos_format(inputs, run_tool, tmp_path):
+    pytest.importorskip('mmdet')
+    done = run_tool(PREDICT, inputs / 'a.png', '--model', 'detection', '--out', 'out', '--data')
+    assert done.returncode == 0, done.stderr
+    assert written(tmp_path / 'out') == ['a.json', 'a.png']
+    found = json.loads((tmp_path / 'out/a.json').read_text())
+    assert found['classes'] == ['Platelets', 'RBC', 'WBC'] or len(found['classes']) == 3
+
+
+def test_images_are_restored_in_tiles(inputs, run_tool, tmp_path):
+    done = run_tool(PREDICT, inputs / 'b.jpg', '--model', 'restoration', '--tile', 48, '--out', 'out')
+    assert done.returncode == 0, done.stderr
+    assert cv2.imread(str(tmp_path / 'out/b.jpg')).shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['nowhere'], ['nowhere']), (['.', '--out', 'out'], ['no images in', 'no videos']),
+    (['inputs', '--model', 'smt-smal'], ['did you mean', 'smt-small']),
+    (['inputs', '--model', 'topformer-tiny'], ['backbone']),
+    (['inputs', '--batch', '0'], ['--batch 0']), (['inputs', '--tile', '3'], ['--tile 3']),
+    (['inputs', '--model', 'detection', '--tile', '64'], ['tile']),
+    (['inputs', '--out', 'inputs/a.png'], ['--out', 'is a file']),
+    (['inputs', '--model', 'restoration', '--out', 'inputs'], ['would replace itself']),
+    (['inputs', '--device', 'cuda:7'], ['--device cuda:7']), (['inputs', '--weights', 'nowhere.pth'], ['nowhere.pth']),
+])
+def test_misuse_is_explained(arguments, words, inputs, run_tool):
+    failed_clearly(run_tool(PREDICT, *arguments), *words)
