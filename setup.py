@@ -41,10 +41,10 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmvisattn', 'mmvisattn.*']),
-    package_data={'mmvisattn': ['py.typed']},
+    package_data={'mmvisattn': ['py.typed', 'pretrained/*']},
     python_requires='>=3.10',
     # Either line of the mm packages would break the other, so both come through extras.
-    install_requires=['torch>=2.4', 'numpy', 'einops'],
+    install_requires=['torch>=2.4', 'numpy', 'einops', 'safetensors', 'filelock', 'pyyaml', 'pillow'],
     extras_require={
         'seg': [*COMMON, *ONEDL, 'onedl-mmsegmentation>=1.4.2'],
         'det': [*COMMON, *ONEDL, 'onedl-mmdetection>=3.5.1'],

@@ -103,8 +103,8 @@ def find_model(name: str) -> ModelEntry | None:
 
 def similar_models(name: str) -> str:
     """Words on which models have names like this one."""
-    names = [*catalog(), *(other.removesuffix('_in1k') for other in catalog()), *TASKS.values()]
-    close = get_close_matches(name, names, n=3) or [other for other in catalog() if other.startswith(name)][:3]
+    names = {*catalog(), *(other.removesuffix('_in1k') for other in catalog()), *TASKS.values()}
+    close = get_close_matches(name, sorted(names), n=3) or [other for other in catalog() if other.startswith(name)][:3]
     return f'did you mean {" or ".join(close)}?' if close else 'mmvisattn.list_models() has the names'
 
 
