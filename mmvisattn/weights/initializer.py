@@ -1,4 +1,4 @@
-"""Official weights through a config."""
+"""Loading official weights from a config."""
 from mmengine.logging import print_log
 from torch import nn
 
@@ -9,11 +9,11 @@ from .loading import load_official
 
 @WEIGHT_INITIALIZERS.register_module()
 class OfficialPretrained:
-    """``init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…)``: strict, and reported in the log.
+    """``init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…)``: strict loading, with a report in the log.
 
     Args:
-        checkpoint: a path or URL of a file as the authors publish it: a classifier, or a whole segmentor or detector, of
-            which the backbone is taken.
+        checkpoint: path or URL of a file that the authors published: a classifier, or a whole segmentor or detector, from
+            which the backbone is loaded.
         weights: 'ema' or 'raw', see ``read_checkpoint``.
     """
 
