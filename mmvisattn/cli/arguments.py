@@ -13,7 +13,7 @@ from torch import nn
 
 from mmvisattn.weights import WEIGHTS, LoadReport, is_official, load_official, read_weights
 
-from .checks import UsageError, datasets, dicts
+from .checks import UsageError, datasets_in, dicts_in
 from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
 
 
@@ -41,7 +41,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """The config that the arguments ask for, fitted to this machine.
+    """The config with the options of the command line, adapted to CPUs if there is no GPU.
 
     Raises:
         UsageError: if the config does not exist or cannot be read, or the launcher needs GPUs.
@@ -60,18 +60,18 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def _move_data(cfg: Config, old_root: str, new_root: str) -> None:
-    """A new root for every data set, and for the annotation files of metrics."""
-    for _, dataset in datasets(cfg):
+    """Replace the root of every data set, and of the metrics' annotation files."""
+    for _, dataset in datasets_in(cfg):
         if dataset.get('data_root') == old_root:
             dataset['data_root'] = new_root
     for name in ('val_evaluator', 'test_evaluator'):
-        for metric in dicts(cfg.get(name) or {}):
+        for metric in dicts_in(cfg.get(name) or {}):
             if str(metric.get('ann_file', '')).startswith(f'{old_root}/'):
                 metric['ann_file'] = str(Path(new_root) / Path(metric['ann_file']).relative_to(old_root))
 
 
 def read_config(path: Path) -> Config:
-    """A config file.
+    """Read a config file.
 
     Raises:
         UsageError: if it does not exist or cannot be read.
@@ -87,8 +87,8 @@ def read_config(path: Path) -> Config:
 
 
 def _fit_to_cpu(cfg: Config) -> None:
-    """SyncBN is for GPUs only, and so is nccl. (Without a process group mmengine turns SyncBN into BN by itself.)"""
-    for part in dicts(cfg.model):
+    """Replace SyncBN and nccl, which need GPUs. (Without a process group, mmengine itself turns SyncBN into BN.)"""
+    for part in dicts_in(cfg.model):
         if part.get('type') == 'SyncBN':
             part['type'] = 'BN'
     if cfg.launcher == 'pytorch':
@@ -98,7 +98,7 @@ def _fit_to_cpu(cfg: Config) -> None:
 
 
 def checkpoint_path(path: str | Path) -> str:
-    """The path of a checkpoint that exists; URLs pass.
+    """The path of a checkpoint, checked to exist; URLs are not checked.
 
     Raises:
         UsageError: if there is no such file.
@@ -110,16 +110,16 @@ def checkpoint_path(path: str | Path) -> str:
 
 def add_weights_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', choices=WEIGHTS, default='ema',
-                        help="which weights of an official checkpoint that has averaged ones too (default: %(default)s)")
+                        help='which weights to load if an official checkpoint also has averaged ones (default: %(default)s)')
 
 
 def load_weights(model: nn.Module, path: str | Path, weights: str = 'ema') -> LoadReport:
-    """Fill a whole model strictly with weights trained here, or with a whole model's official ones.
+    """Strictly load the weights of a whole model: trained here, or published by the authors.
 
     Raises:
         UsageError: if the file cannot be read or does not fit.
     """
-    while isinstance(getattr(model, 'module', None), nn.Module):  # wrapped for several processes, or for augmentation
+    while isinstance(getattr(model, 'module', None), nn.Module):  # wrapped for distributed or augmented tests
         model = cast(nn.Module, model.module)
     try:
         state, note = read_weights(path, weights)
@@ -137,6 +137,6 @@ def load_weights(model: nn.Module, path: str | Path, weights: str = 'ema') -> Lo
         reason = ' '.join(str(error).split())
         raise UsageError(f'the checkpoint {path} does not fit the config: {reason}') from error
     if report.absent:
-        raise UsageError(f'the checkpoint {path} holds no {" and no ".join(report.absent)}: it is for training '
+        raise UsageError(f'the checkpoint {path} holds no {" and no ".join(report.absent)}: it can only start a training '
                          "(init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…) of the backbone)")
     return report

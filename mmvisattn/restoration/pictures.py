@@ -15,8 +15,8 @@ class Picture:
 
     Attributes:
         pixels: (H, W, 3) RGB or (H, W, 1) gray, float32, 0 to 1.
-        alpha: (H, W, 1), of the file's type, or None.
-        dtype: of the file: uint8 or uint16.
+        alpha: transparency (H, W, 1) in the file's dtype, or None.
+        dtype: dtype of the file: uint8 or uint16.
     """
     pixels: np.ndarray
     alpha: np.ndarray | None
@@ -27,7 +27,7 @@ def read_picture(path: Path) -> Picture:
     """Read an image file of 8 or 16 bits per channel.
 
     Raises:
-        ValueError: if it is no such file.
+        ValueError: if ``path`` is not such a file.
     """
     data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
     # By hand, because imread also says what it cannot read on the terminal, and turns images as their camera was held.
@@ -37,12 +37,12 @@ def read_picture(path: Path) -> Picture:
     image = image.reshape(*image.shape[:2], -1)
     channels = image.shape[-1]
     alpha = image[..., -1:] if channels in (2, 4) else None
-    colours = image[..., :1] if channels <= 2 else image[..., 2::-1]
-    return Picture((colours / np.float32(np.iinfo(image.dtype).max)).astype(np.float32), alpha, image.dtype)
+    colors = image[..., :1] if channels <= 2 else image[..., 2::-1]
+    return Picture((colors / np.float32(np.iinfo(image.dtype).max)).astype(np.float32), alpha, image.dtype)
 
 
 def write_picture(path: Path, picture: Picture) -> None:
-    """Write an image file, whole or not at all; the suffix says its format.
+    """Write an image file, whole or not at all; the suffix sets its format.
 
     Raises:
         ValueError: if the format does not exist, or cannot hold the bit depth or the transparency.
@@ -52,8 +52,8 @@ def write_picture(path: Path, picture: Picture) -> None:
         raise ValueError(f'{path}: JPEG holds neither 16 bits per channel nor transparency; write PNG')
     image = (picture.pixels.clip(0, 1) * np.iinfo(picture.dtype).max).round().astype(picture.dtype)[..., ::-1]
     if picture.alpha is not None:
-        colours = image if image.shape[-1] == 3 else image.repeat(3, axis=-1)
-        image = np.concatenate([colours, picture.alpha], axis=-1)
+        colors = image if image.shape[-1] == 3 else image.repeat(3, axis=-1)
+        image = np.concatenate([colors, picture.alpha], axis=-1)
     if not cv2.haveImageWriter(str(path)):
         raise ValueError(f'{path}: there is no image format {path.suffix or "without a suffix"}')
     _, data = cv2.imencode(path.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 95] if lossy else [])

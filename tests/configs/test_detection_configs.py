@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, DefaultScope, init_default_scope
 
-from mmvisattn.cli.checks import check_model, dicts
+from mmvisattn.cli.checks import check_model, dicts_in
 
 mmdet = pytest.importorskip('mmdet')
 NAME = re.compile(r'(?P<model>[a-z]+-[a-z-]+?)(?P<group>-g\d+|-square)?_(?P<head>[a-z0-9-]+)'
@@ -132,7 +132,7 @@ LOSSES = {
 def test_the_losses_are_the_detectors_own(path):
     model = Config.fromfile(path).model
     found = [(part.type, part.loss_weight) for name in ('roi_head', 'bbox_head', 'rpn_head')
-             for part in dicts(model.get(name) or {}) if 'loss_weight' in part]
+             for part in dicts_in(model.get(name) or {}) if 'loss_weight' in part]
     assert sorted(found) == sorted(LOSSES[model.type])
 
 

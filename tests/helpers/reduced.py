@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from mmvisattn.cli.checks import dicts
+from mmvisattn.cli.checks import dicts_in
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
@@ -30,7 +30,7 @@ def at_hand(loader: Config, data_root: Path) -> None:
 
 def without_sync_bn(model: Config) -> Config:
     """The config of a model that needs no process group for its norms, as mmengine's Runner makes it."""
-    for part in dicts(model):
+    for part in dicts_in(model):
         if part.get('type') == 'SyncBN':
             part['type'] = 'BN'
     return model
@@ -50,13 +50,13 @@ def reduced_detector(path: Path, data_root: Path) -> Config:
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         at_hand(loader, data_root)
         loader.dataset.type = 'mmvisattn.MiniatureCocoDataset'
-        for step in dicts(loader.dataset.pipeline):
+        for step in dicts_in(loader.dataset.pipeline):
             if 'scale' in step:
                 step['scale'] = (160, 128)
             if 'scales' in step:
                 step['scales'] = [(160, 96), (160, 128)]
     fewer = dict(num_classes=8, fc_out_channels=64, num_queries=50, num_proposals=20, nms_pre=200, max_per_img=50, num=32)
-    for part in dicts(cfg.model):
+    for part in dicts_in(cfg.model):
         part.update({name: number for name, number in fewer.items() if name in part})
     shallow(cfg.model)
     return cfg

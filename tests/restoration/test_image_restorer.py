@@ -71,7 +71,7 @@ def test_mixup_mixes_both_of_a_pair_alike():
     model = restorer(mixup_beta=1.2)
     clean = torch.rand(4, 3, 8, 8)
     np.random.seed(0)
-    mixed = [model.mixed(clean + 1, clean) for _ in range(20)]
+    mixed = [model.mixup(clean + 1, clean) for _ in range(20)]
     for degraded, truth in mixed:
         torch.testing.assert_close(degraded, truth + 1)
     untouched = sum(bool(torch.equal(truth, clean)) for _, truth in mixed)
