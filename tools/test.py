@@ -49,8 +49,9 @@ def main() -> None:
     parser.add_argument('checkpoint', help="a checkpoint of tools/train.py, or the authors' published one: path or URL")
     add_weights_option(parser)
     parser.add_argument('--show-dir', type=Path, help='folder in which to paint truth and predictions of every image')
-    parser.add_argument('--out', type=Path, help='folder for predictions: label images, or boxes and masks in COCO format')
-    parser.add_argument('--classwise', action='store_true', help='report the AP of every class (only for detectors)')
+    parser.add_argument('--out', type=Path, help='folder for predictions: label images, or boxes and masks as COCO results')
+    parser.add_argument('--classwise', action='store_true', help='report the AP of every class (for detectors; segmentors '
+                        'always report every class)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation, as the config defines it')
     args = parser.parse_args()
     cfg = load_config(args)

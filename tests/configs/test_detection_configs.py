@@ -1,10 +1,10 @@
-"""Every detector's config is sound; one of each detector and family trains a step and predicts."""
+"""Every detector's config is checked; one of each detector and family trains a step and predicts."""
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.recipes import DROP_PATH, assert_imagenet_preprocessing, norms_called_so, trained_parameters
+from helpers.recipes import DROP_PATH, assert_imagenet_preprocessing, is_named_norm, trained_parameters
 from helpers.reduced import DETECTORS, ROOT, groups_in_a_name, reduced_detector
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -21,9 +21,9 @@ HEADS = dict(RetinaNet='retinanet', MaskRCNN='mask-rcnn', CascadeRCNN='cascade-m
 # By family and detector: learning rate, weight decay, which parameters do not decay, gradient clipping.
 RECIPES = {
     ('crossformer', None): (1e-4, 1e-4, None, None), ('topformer', None): (1e-4, 1e-4, None, None),
-    ('smt', None): (1e-4, 0.05, None, None), ('smt', 'MaskRCNN'): (2e-4, 0.05, norms_called_so, None),
+    ('smt', None): (1e-4, 0.05, None, None), ('smt', 'MaskRCNN'): (2e-4, 0.05, is_named_norm, None),
     ('smt', 'SparseRCNN'): (2.5e-5, 1e-4, None, 1), ('smt', 'DINO'): (1e-4, 1e-4, None, 0.1)}
-# By epochs: where the rate falls to a tenth.
+# By epochs: the epochs after which the rate falls to a tenth.
 STEPS = {12: [8, 11], 36: [27, 33]}
 ON_COCO = pytest.mark.parametrize(
     'path', [path for path in DETECTORS if re.search(r'e_coco$', path.stem)], ids=lambda path: path.stem)

@@ -15,15 +15,15 @@ SEGMENTORS = [path for path in CONFIGS if path not in DETECTORS and path not in 
 
 
 def groups_in_a_name(backbone: Config) -> str | None:
-    """What a config's name says of its CrossFormer's groups, where they are not the architecture's own."""
+    """The part of a config's name for CrossFormer's groups; None if they are the architecture's own."""
     if backbone.get('lda_scope') == 'square':
         return '-square'
     size = backbone.get('group_size')
     return size and f'-g{size if isinstance(size, int) else size[0]}'
 
 
-def at_hand(loader: Config, data_root: Path) -> None:
-    """Batches of 2 of other data of the same layout, without worker processes."""
+def replace_data(loader: Config, data_root: Path) -> None:
+    """Load batches of 2 from other data of the same layout, without worker processes."""
     loader.batch_size, loader.num_workers, loader.persistent_workers = 2, 0, False
     loader.dataset.data_root = str(data_root)
 
@@ -37,7 +37,7 @@ def without_sync_bn(model: Config) -> Config:
 
 
 def shallow(model: Config) -> None:
-    """At most three blocks a stage."""
+    """Keep at most three blocks per stage."""
     without_sync_bn(model)
     arch = getattr(MODELS.get(model.backbone.type), 'archs', {}).get(model.backbone.get('arch'), {})
     if 'depths' in arch:
@@ -48,7 +48,7 @@ def reduced_detector(path: Path, data_root: Path) -> Config:
     """The config with a shallow backbone, narrow heads, sides of at most 160 pixels, and the miniature data's classes."""
     cfg = Config.fromfile(path)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        at_hand(loader, data_root)
+        replace_data(loader, data_root)
         loader.dataset.type = 'mmvisattn.MiniatureCocoDataset'
         for step in dicts_in(loader.dataset.pipeline):
             if 'scale' in step:
@@ -63,11 +63,11 @@ def reduced_detector(path: Path, data_root: Path) -> Config:
 
 
 def reduced(path: Path, data_root: Path, crop: int = 64) -> Config:
-    """The config with at most three blocks a stage, crops of ``crop`` pixels, batches of 2, no worker processes, and other
+    """The config with at most three blocks per stage, crops of ``crop`` pixels, batches of 2, no worker processes, and other
     data of the same layout."""
     cfg = Config.fromfile(path)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        at_hand(loader, data_root)
+        replace_data(loader, data_root)
         for step in loader.dataset.pipeline:
             if 'crop_size' in step:
                 step.crop_size = (crop, crop)
