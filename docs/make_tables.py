@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the tables of published figures in configs/*/README.md, from the metafiles: docs/make_tables.py [--check]
 
-A table stands between the lines ``<!-- table: NAME -->`` and ``<!-- end -->``.
+A table lies between the lines ``<!-- table: NAME -->`` and ``<!-- end -->``.
 """
 import re
 import sys

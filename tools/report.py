@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw what a finished training learned: tools/report.py WORK_DIR"""
+"""Draw the results of a finished training: tools/report.py WORK_DIR"""
 import argparse
 from pathlib import Path
 

@@ -55,7 +55,7 @@ def check_data(cfg: Config, *names: str) -> None:
 
 
 def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
-    """The classes of a data set, from the config or from its type; none if neither says."""
+    """The classes of a data set, from the config or from its type; an empty tuple if neither names them."""
     chosen = (dataset.get('metainfo') or {}).get('classes')
     with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
         metainfo = getattr(registry.get(dataset['type']), 'METAINFO', {})

@@ -1,7 +1,7 @@
 """A miniature data set for trial trainings: generated scenes in the layout of a real data set.
 
 A scene is sky over ground with overlapping shapes on it. A shape's class is its outline together with its texture; its
-colours are drawn anew each time, and light, blur, noise and clutter vary, so that no colour threshold tells classes apart.
+colours are random, and light, blur, noise and clutter vary, so that no colour threshold tells classes apart.
 """
 import json
 from collections.abc import Callable, Iterable, Iterator

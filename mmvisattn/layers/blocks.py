@@ -60,7 +60,7 @@ class BlockSequence(ModuleList):
 
 
 def drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[float]]:
-    """Stochastic depth of each block, one list per stage: it rises linearly from 0 in the first to ``rate`` in the last."""
+    """Stochastic depth of each block, one list per stage: linear from 0 in the first block to ``rate`` in the last one."""
     last = max(sum(depths) - 1, 1)
     starts = accumulate(depths, initial=0)
     return [[rate * block / last for block in range(start, start + depth)] for start, depth in zip(starts, depths)]

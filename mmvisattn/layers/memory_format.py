@@ -12,7 +12,7 @@ def to_fast_format(x: Tensor) -> Tensor:
     """Convert a map (B, C, H, W) to the memory format that convolves fast: channels last on a CPU, unchanged elsewhere.
 
     On a CPU, channels last makes depthwise and 1 x 1 convolutions 2 to 20 times as fast. On a GPU the best format depends on
-    the precision, so the map is left as it is.
+    the precision, so the map is not changed.
     """
     return x.contiguous(memory_format=torch.channels_last) if x.is_cpu else x
 

@@ -61,8 +61,8 @@ class Backbone(BaseModule):
     Args:
         out_channels: channels of all maps that the backbone can return, one per stage.
         out_indices: indices of the maps to return, in this order; negative ones count from the end.
-        frozen_stages: stages up to this one keep their parameters and norm statistics, counted from 1; 0 freezes the stem
-            only, -1 nothing.
+        frozen_stages: stages up to this one, counted from 1, keep their parameters and norm statistics; 0 freezes only the
+            stem, -1 nothing.
         init_cfg: as in mmengine; ``type='mmvisattn.OfficialPretrained'`` loads the authors' published weights. None: the
             class's ``default_init_cfg``.
 

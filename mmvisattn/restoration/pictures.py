@@ -30,7 +30,7 @@ def read_picture(path: Path) -> Picture:
         ValueError: if ``path`` is not such a file.
     """
     data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    # By hand, because imread also says what it cannot read on the terminal, and turns images as their camera was held.
+    # Not imread, which prints a warning if it cannot open a file. With this flag, no EXIF orientation is applied.
     image: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None or image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f'{path} is not an image of 8 or 16 bits per channel')

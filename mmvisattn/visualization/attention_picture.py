@@ -61,7 +61,7 @@ def normalized(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -
 
 
 def _draw_overlay(axes, image: np.ndarray, overlay: Overlay) -> None:
-    """The image in gray, coloured where the map has values, and the token marked."""
+    """Draw the image in gray, coloured where the map has values, and mark the token."""
     axes.set(title=overlay.title, xticks=[], yticks=[])
     axes.imshow(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cmap='gray')
     if overlay.values is None:
@@ -86,7 +86,7 @@ def _draw_table(figure: Figure, axes, table: OffsetTable) -> None:
 
 
 def draw_stages(image: np.ndarray, stages: Sequence[Sequence[Panel]], out: Path, title: str) -> None:
-    """Draw the panels of each stage below each other, the stages side by side.
+    """Draw the panels of each stage in a column, and the stages side by side.
 
     Args:
         image: (H, W, 3), RGB.

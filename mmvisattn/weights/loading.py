@@ -129,8 +129,9 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
 
     Raises:
         TypeError: if the backbone's family has no official weights.
-        ValueError: if any tensor is missing, left over or of another shape. Nothing is loaded then. Only an ImageNet
-            classifier may be left over, and only in an ImageNet checkpoint may all parts but the backbone be missing.
+        FileNotFoundError: if there is no such file, or the download fails.
+        ValueError: if any tensor is missing, left over, given twice or of another shape; then nothing is loaded. Only an
+            ImageNet classifier may be left over, and only an ImageNet checkpoint may lack all parts but the backbone.
     """
     backbone = getattr(module, 'backbone', module)
     keys = key_map_of(backbone)

@@ -70,7 +70,7 @@ def each_block(name: str, setting: PerBlock | str, depths: Sequence[int], words:
     """Spread a setting over blocks: one list per stage, one entry per block.
 
     Args:
-        name: of the setting.
+        name: name of the setting.
         setting: one positive number or one of ``words`` for all blocks, one per stage, or one per block of a stage.
         depths: blocks of each stage.
         words: words that are allowed in place of a number.

@@ -53,7 +53,7 @@ class SemanticInjection(BaseModule):
     """Semantic injection module (SIM): injects a global semantics map into the levels of a pyramid.
 
     Args:
-        in_channels: channels of the pyramid's levels; the semantics map has their sum.
+        in_channels: channels of the pyramid's levels; the semantics map has the sum of them.
         out_channels: channels of every returned map.
         injected_levels: the levels that are injected and returned, in this order.
         fusion: 'gated_sum', local * hsigmoid(gate) + global (the paper's); 'gated_sum_relu', the same with conv-BN-ReLU
@@ -67,10 +67,10 @@ class SemanticInjection(BaseModule):
 
     Shape:
         Maps (B, in_channels[i], H_i, W_i), then the semantics map (B, sum of in_channels, h, w) if no extractor is built,
-        to a tuple of (B, out_channels, H_i, W_i), one for each of ``injected_levels``.
+        to a tuple of (B, out_channels, H_i, W_i), one per entry of ``injected_levels``.
 
     Raises:
-        ValueError: if ``fusion`` or ``injected_levels`` is not one of the above, or the inputs are too few or too many.
+        ValueError: if ``fusion`` or ``injected_levels`` is not one of the above, or the number of inputs is wrong.
     """
 
     takes_semantics = True  # the last input may be the semantics map, which in_channels does not include

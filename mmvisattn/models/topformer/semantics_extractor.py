@@ -110,7 +110,7 @@ class SemanticsExtractor(BaseModule):
     Args:
         dims: channels of the pooled map: the sum over the pyramid's levels.
         num_heads: heads of each attention.
-        num_blocks: how many transformer blocks.
+        num_blocks: number of transformer blocks.
         key_dim: width of queries and keys per head.
         value_dim: width of values per head.
         mlp_ratio: hidden width of the feed-forward network as a multiple of ``dims``.

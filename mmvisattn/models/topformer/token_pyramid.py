@@ -22,7 +22,10 @@ def pyramid(first: int, widths: Sequence[int], last_level_depth: int) -> tuple[t
 
 
 class InvertedResidual(BaseModule):
-    """MobileNetV2's block: 1 x 1 expansion, depthwise k x k, 1 x 1 projection; (B, C, H, W) to (B, C', H/s, W/s)."""
+    """MobileNetV2's block: 1 x 1 expansion, depthwise k x k, 1 x 1 projection.
+
+    Shape: (B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride)).
+    """
 
     def __init__(self, in_channels: int, row: Row, norm_cfg: dict):
         super().__init__()
