@@ -33,7 +33,7 @@ demo-det: $(ENV)/ready data/miniature-coco
 	$(PY) tools/train.py $(MINIATURE_DETECTION_CONFIG) --work-dir work_dirs/demo-det
 	$(PY) tools/report.py work_dirs/demo-det
 
-# One thread for each worker: OpenMP's threads wait for each other actively, and take all cores each.
+# One thread per worker: OpenMP's threads wait actively, so several workers would block each other on all cores.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4
 
 test: $(ENV)/ready
@@ -43,7 +43,7 @@ test: $(ENV)/ready
 test-slow: $(ENV)/ready
 	$(PYTEST) -m slow
 
-# Set-up itself, from a copy of the tree, with both lines: builds mmcv where no wheel is kept.
+# The set-up itself, from a copy of the tree, for both lines: builds mmcv if no wheel is cached.
 test-install: $(ENV)/ready
 	$(PY) -m pytest -m install
 

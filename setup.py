@@ -21,7 +21,7 @@ def long_description() -> str:
 
 
 class BuildWithMim(build_py):
-    """Puts ``.mim`` into the build folder, so that the source tree stays as it is."""
+    """Puts ``.mim`` into the build folder, so that the source tree is not changed."""
 
     def run(self):
         super().run()
@@ -43,7 +43,7 @@ setup(
     packages=find_packages(include=['mmvisattn', 'mmvisattn.*']),
     package_data={'mmvisattn': ['py.typed', 'pretrained/*']},
     python_requires='>=3.10',
-    # Either line of the mm packages would break the other, so both come through extras.
+    # The two lines of the mm packages break each other, so both are extras.
     install_requires=['torch>=2.4', 'numpy', 'einops', 'safetensors', 'filelock', 'pyyaml', 'pillow'],
     extras_require={
         'seg': [*COMMON, *ONEDL, 'onedl-mmsegmentation>=1.4.2'],

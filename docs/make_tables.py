@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the tables of published figures in configs/*/README.md, from the metafiles: docs/make_tables.py [--check]
 
-A table stands between the lines ``<!-- table: NAME -->`` and ``<!-- end -->``.
+A table lies between the lines ``<!-- table: NAME -->`` and ``<!-- end -->``.
 """
 import re
 import sys
@@ -11,7 +11,7 @@ import yaml
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 
-# By the name of a table: a pattern of its models' names.
+# By the name of a table: the pattern of its models' names.
 TABLES = {
     'ImageNet': r'.*_in1k',
     'ADE20K, Semantic FPN': r'.*_fpn_.*_ade20k',
@@ -37,7 +37,7 @@ Exact.yaml_implicit_resolvers = {}
 
 
 def described(name: str) -> list[str]:
-    """What a model's name says: the architecture, the head, the schedule."""
+    """The architecture, the head and the schedule in a model's name."""
     model, *rest = name.split('_')
     arch, *group = re.fullmatch(r'[a-z]+(?:-(.+?))?(?:-(g\d+))?', model).groups()
     what = ', '.join(WORDS.get(word, word) for word in (arch, *group) if word)
@@ -51,7 +51,7 @@ def link(model: dict, text: str) -> str:
 
 
 def rows_of(model: dict) -> list[dict[str, str]]:
-    """The columns of a model's row by their titles; of a restorer a row for each data set."""
+    """The values of a model's row by column title; for a restorer, one row per data set."""
     name, metadata = model['Name'], model['Metadata']
     metrics = [(result['Dataset'], {METRICS[key]: value for key, value in result['Metrics'].items()})
                for result in model.get('Results', [])]
@@ -82,7 +82,7 @@ def table(models: list[dict]) -> str:
 
 
 def with_tables(readme: str, models: list[dict]) -> str:
-    """A README's text with all its tables made anew."""
+    """A README's text with all tables generated again."""
     def made(match: re.Match) -> str:
         chosen = [model for model in models if re.match(TABLES[match[1]], model['Name'])]
         return f'<!-- table: {match[1]} -->\n{table(chosen)}\n<!-- end -->'

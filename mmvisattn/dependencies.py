@@ -1,4 +1,4 @@
-"""The packages that mmvisattn can do without until a part that needs them is used."""
+"""Packages that are required only by some parts of mmvisattn."""
 from importlib.util import find_spec
 
 EXTRAS = {'mmengine': 'seg', 'mmcv': 'seg', 'mmseg': 'seg', 'mmdet': 'det'}
@@ -15,6 +15,6 @@ def missing_message(package: str, needed_by: str) -> str:
 
 
 def require(package: str, needed_by: str) -> None:
-    """Raise an ImportError that names the remedy where ``package`` is absent."""
+    """Raise an ImportError with the install command if ``package`` is missing."""
     if not installed(package):
         raise ImportError(missing_message(package, needed_by))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of ``path`` when the block ends without an error.
+    """A temporary path to write to; the file replaces ``path`` when the block ends without an error.
 
-    The folder is made if need be; the suffix is kept, because image writers choose the format by it.
+    The folder is created if needed. The suffix is kept, because image writers choose the format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

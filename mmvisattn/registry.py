@@ -1,4 +1,4 @@
-"""Child registries of mmengine's, so that ``type='mmvisattn.X'`` resolves from any config with no ``custom_imports``.
+"""Child registries of mmengine's, so that ``type='mmvisattn.X'`` resolves from any config without ``custom_imports``.
 
 mmengine imports this module to resolve the scope and swallows any ImportError; therefore it imports nothing but mmengine.
 """
@@ -13,7 +13,7 @@ SCOPE = 'mmvisattn'
 
 
 def child(name: str, parent: Registry, *locations: str) -> Registry:
-    """A registry of this package, and the modules that fill it."""
+    """A registry of this package; mmengine imports the modules in ``locations`` to fill it."""
     return Registry(name, parent=parent, scope=SCOPE, locations=[f'{SCOPE}.{location}' for location in locations])
 
 

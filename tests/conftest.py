@@ -19,7 +19,7 @@ def seeded():
 
 
 @pytest.fixture(autouse=True, scope='session')
-def quiet_initialisation():
+def quiet_initialization():
     """mmengine logs every parameter that it initialises."""
     import logging
 
@@ -35,14 +35,14 @@ def miniature(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='session')
 def miniature_coco(tmp_path_factory) -> Path:
-    """The same in COCO's layout."""
+    """A miniature data set of a few images in COCO's layout."""
     pytest.importorskip('mmdet')
     return write_miniature(tmp_path_factory.mktemp('data') / 'coco', 'coco', num_training=6, num_validation=3)
 
 
 @pytest.fixture(scope='session')
 def run_tool_in():
-    """Run a tool in a process of its own, in the given folder; returns the finished process with its output."""
+    """Run a tool in a separate process, in the given folder; returns the finished process with its output."""
 
     def run(folder: Path, *args: object, timeout: float = 300) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -55,5 +55,5 @@ def run_tool_in():
 
 @pytest.fixture
 def run_tool(run_tool_in, tmp_path):
-    """As ``run_tool_in``, in a folder of the test's own."""
+    """Like ``run_tool_in``, in the test's temporary folder."""
     return partial(run_tool_in, tmp_path)

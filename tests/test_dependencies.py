@@ -1,4 +1,4 @@
-"""The package without parts of its environment: each process hides some packages."""
+"""The package without some of its dependencies: each process hides some packages."""
 import pytest
 
 HIDE = 'import sys\nfor name in {hidden!r}: sys.modules[name] = None\n'

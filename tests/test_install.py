@@ -1,4 +1,4 @@
-"""Set-up from scratch, as a newcomer runs it. Slow: run by make test-install."""
+"""Set-up from scratch, as a new user runs it. Slow: run by make test-install."""
 import os
 import subprocess
 

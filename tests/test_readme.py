@@ -1,4 +1,4 @@
-"""Every command line in the documentation can be typed as it stands."""
+"""Every command line in the documentation exists, with its options and files."""
 import os
 import re
 import shlex

@@ -1,22 +1,23 @@
 #!/usr/bin/env python3
-"""Draw what a finished training learned: tools/report.py WORK_DIR"""
+"""Draw the results of a finished training: tools/report.py WORK_DIR"""
 import argparse
 from pathlib import Path
 
 from mmvisattn.cli.arguments import run_tool
-from mmvisattn.cli.training_report import report
+from mmvisattn.cli.training_report import write_report
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description='Draw what a segmentor, detector or restorer makes of some validation images, and its learning curve.')
+        description='Draw the predictions of a segmentor, detector or restorer on some validation images, and its learning '
+        'curve.')
     parser.add_argument('work_dir', type=Path, help='the work folder of tools/train.py')
     parser.add_argument('--out', type=Path, help='the picture to write (default: report.png in the work folder)')
     parser.add_argument('--data-root', help='where the data is, if it has moved since the training')
     parser.add_argument('--compare', type=Path, nargs='+', default=[], metavar='WORK_DIR',
-                        help='other trainings whose scores to draw beside')
+                        help='work folders of other trainings whose scores to draw in the same plot')
     args = parser.parse_args()
-    print(report(args.work_dir, args.out or args.work_dir / 'report.png', args.data_root, args.compare))
+    print(write_report(args.work_dir, args.out or args.work_dir / 'report.png', args.data_root, args.compare))
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ from mmvisattn.restoration.restoring import restore_picture
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Restore an image, or all images of a folder. Size, bit depth and transparency stay as they are.')
+        description='Restore an image, or all images of a folder. Size, bit depth and transparency are kept.')
     parser.add_argument('input', type=Path, help='an image, or a folder of images (without its subfolders)')
     parser.add_argument('output', type=Path, help='the image to write, or a folder for images of the same names')
     parser.add_argument('--config', type=Path, help='config of the model',
@@ -26,8 +26,9 @@ def parse_args() -> argparse.Namespace:
                         / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py')
     parser.add_argument('--checkpoint', required=True, help="a checkpoint of tools/train.py, or the authors' published one")
     add_weights_option(parser)
-    parser.add_argument('--right', type=Path, help="a dual-pixel model's second view: as INPUT, which is then the left one")
-    parser.add_argument('--tile', type=int, help='restore in square tiles of this many pixels a side, to save memory')
+    parser.add_argument('--right', type=Path, help='second view of a dual-pixel model: a file or folder like INPUT, '
+                        'which is then the left view')
+    parser.add_argument('--tile', type=int, help='restore in square tiles with this side in pixels, to save memory')
     parser.add_argument('--tile-overlap', type=int, default=32, help='pixels that tiles share (default: %(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='default: %(default)s')
     parser.add_argument('--overwrite', action='store_true', help='replace outputs that exist already')
@@ -44,7 +45,7 @@ def build(args: argparse.Namespace) -> ImageRestorer:
     if args.tile is not None and not 0 <= args.tile_overlap < args.tile:
         raise UsageError(f'--tile-overlap {args.tile_overlap} must be at least 0 and less than --tile {args.tile}')
     if (args.right is not None) != (model.backbone.in_channels > 3):
-        raise UsageError('--right goes with a dual-pixel model, and only with one; this one has '
+        raise UsageError('--right is required for a dual-pixel model, and allowed only for one; this model has '
                          f'in_channels={model.backbone.in_channels}')
     model.tile, model.tile_overlap = args.tile, args.tile_overlap
     return model.eval().to(args.device)

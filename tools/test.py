@@ -9,14 +9,14 @@ from mmengine.runner import Runner
 from mmvisattn.cli.arguments import add_weights_option, argument_parser, checkpoint_path, load_config, load_weights, run_tool
 from mmvisattn.cli.checks import UsageError, check_data, check_model
 
-# By the type of the config's metric, the hook that paints.
+# The visualization hook for each type of metric.
 PAINTERS = dict(IoUMetric='SegVisualizationHook', CocoMetric='DetVisualizationHook')
 
 
 def paint(cfg: Config, metric: str, folder: Path) -> None:
     """Let the Runner paint truth and prediction of every image."""
     if metric not in PAINTERS:
-        raise UsageError(f'--show-dir: nothing paints what {metric} measures; tools/restore.py writes restored images')
+        raise UsageError(f'--show-dir: no hook paints for {metric}; tools/restore.py writes restored images')
     cfg.default_hooks.setdefault('visualization', dict(type=PAINTERS[metric]))
     cfg.default_hooks.visualization.update(draw=True, interval=1)
     # mmengine's visualizer appends 'vis_data/vis_image'; the last part of the path is ours.
@@ -24,14 +24,14 @@ def paint(cfg: Config, metric: str, folder: Path) -> None:
 
 
 def write_predictions(cfg: Config, metric: str, folder: Path) -> None:
-    """Let the metric write what the model predicts besides measuring it."""
+    """Let the metric also write the predictions."""
     if metric == 'IoUMetric':
         cfg.test_evaluator.update(output_dir=str(folder), format_only=False)
     elif metric == 'CocoMetric':
         folder.mkdir(parents=True, exist_ok=True)
         cfg.test_evaluator.update(outfile_prefix=str(folder / 'predictions'))
     else:
-        raise UsageError(f'--out: {metric} writes nothing; tools/restore.py writes restored images')
+        raise UsageError(f'--out: {metric} writes no predictions; tools/restore.py writes restored images')
 
 
 def augment(cfg: Config, name: Path) -> None:
@@ -48,9 +48,10 @@ def main() -> None:
     parser = argument_parser('Evaluate a trained model.')
     parser.add_argument('checkpoint', help="a checkpoint of tools/train.py, or the authors' published one: path or URL")
     add_weights_option(parser)
-    parser.add_argument('--show-dir', type=Path, help='paint truth and predictions of every image there')
-    parser.add_argument('--out', type=Path, help='write predictions there: label images, or boxes and masks as COCO results')
-    parser.add_argument('--classwise', action='store_true', help='a detector\'s AP of every class (segmentors always tell)')
+    parser.add_argument('--show-dir', type=Path, help='folder in which to paint truth and predictions of every image')
+    parser.add_argument('--out', type=Path, help='folder for predictions: label images, or boxes and masks as COCO results')
+    parser.add_argument('--classwise', action='store_true', help='report the AP of every class (for detectors; segmentors '
+                        'always report every class)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation, as the config defines it')
     args = parser.parse_args()
     cfg = load_config(args)

@@ -10,7 +10,7 @@ from mmvisattn.cli.checks import UsageError, check_data, check_model
 def main() -> None:
     parser = argument_parser('Train a model.')
     parser.add_argument('--resume', nargs='?', const='latest', metavar='CHECKPOINT',
-                        help='go on from the latest checkpoint of the work folder, or from the given one')
+                        help='continue from the latest checkpoint of the work folder, or from the given one')
     parser.add_argument('--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'],
                         help='train in mixed precision (float16 if no type is given)')
     parser.add_argument('--auto-scale-lr', action='store_true',

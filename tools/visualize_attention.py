@@ -14,7 +14,7 @@ from torch import nn
 from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, read_config, run_tool
 from mmvisattn.cli.checks import UsageError
 from mmvisattn.models import SMT, CrossFormer
-from mmvisattn.visualization.attention_picture import draw, normalised
+from mmvisattn.visualization.attention_picture import draw_stages, normalized
 from mmvisattn.visualization.crossformer import attended_in_stages
 from mmvisattn.visualization.smt import modulation_in_stages
 from mmvisattn.weights import load_official
@@ -34,12 +34,12 @@ def fraction(text: str) -> float:
 
 
 def panels_of(model: nn.Module) -> Callable | None:
-    """What draws this backbone, if anything does."""
+    """The function that makes the panels of this backbone; None if it cannot be drawn."""
     return next((panels for family, panels in PANELS.items() if isinstance(model, family)), None)
 
 
 def build(args: argparse.Namespace) -> tuple[nn.Module, dict]:
-    """The backbone with its weights, and the mean and deviation of its input."""
+    """The backbone with its weights, and the mean and standard deviation of its input."""
     checkpoint = checkpoint_path(args.checkpoint) if args.checkpoint else None
     if args.config is None:
         family, arch = BACKBONES[args.backbone]
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument('image', type=Path, help='any image')
     parser.add_argument('--config', type=Path, help='config of a trained model (default: the backbone alone)')
     parser.add_argument('--backbone', default='crossformer-small', choices=sorted(BACKBONES), help='without --config')
-    parser.add_argument('--checkpoint', help="weights: of a training with --config, or the authors' (default: random)")
+    parser.add_argument('--checkpoint', help="weights of a training (with --config), or the authors' ones (default: random)")
     add_weights_option(parser)
     parser.add_argument('--point', nargs=2, type=fraction, default=(0.5, 0.5), metavar=('X', 'Y'),
                         help='the token, as fractions of the image (default: the middle)')
@@ -79,14 +79,14 @@ def main() -> None:
     args = parser.parse_args()
     if not args.image.is_file() or not cv2.haveImageReader(str(args.image)):
         raise UsageError(f'there is no image {args.image}')
-    MMLogger.get_current_instance().setLevel('WARNING')  # not a line for each parameter that is initialised
-    model, normalisation = build(args)
+    MMLogger.get_current_instance().setLevel('WARNING')  # without a log line per initialised parameter
+    model, normalization = build(args)
     name = args.config.stem if args.config else args.backbone
     weights = Path(args.checkpoint).name if args.checkpoint else 'random weights'
     image = mmcv.imread(args.image, channel_order='rgb')
     panels = panels_of(model)
     assert panels is not None
-    draw(image, panels(model, normalised(image, **normalisation), tuple(args.point)), args.out, f'{name}, {weights}')
+    draw_stages(image, panels(model, normalized(image, **normalization), tuple(args.point)), args.out, f'{name}, {weights}')
     print(f'picture  {args.out}')
 
 

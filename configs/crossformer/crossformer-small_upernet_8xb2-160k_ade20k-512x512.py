@@ -6,6 +6,6 @@ model = dict(
     backbone=dict(type='mmvisattn.CrossFormer', arch='small', drop_path_rate=0.2),
     decode_head=dict(in_channels=[96, 192, 384, 768]),
     auxiliary_head=dict(in_channels=384))
-# Norms called so do not decay; those of the cooling layers, the position bias and the heads do, as in the released recipe.
+# Norms named 'norm' do not decay; those of cooling layers, position bias and heads do, as in the released recipe.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'norm': dict(decay_mult=0.0), 'cooling.norm': dict(decay_mult=1.0)}))

@@ -2,7 +2,7 @@ _base_ = [
     '../_base_/models/retinanet.py', '../_base_/datasets/coco_detection_detr.py',
     '../_base_/schedules/adamw_36e.py', '../_base_/detection_runtime.py'
 ]
-# Stochastic depth as in the paper and in the classifiers; the released code for dense prediction has dropout in its place.
+# Stochastic depth as in the paper and in the classifiers; the released code for dense prediction uses dropout instead.
 model = dict(
     backbone=dict(type='mmvisattn.SMT', arch='small', drop_path_rate=0.2),
     neck=dict(in_channels=[64, 128, 256, 512]))

@@ -1,4 +1,4 @@
-# The try-out: a small detector from scratch in a few minutes on two CPU cores.
+# For a first try: a small detector from scratch in a few minutes on two CPU cores.
 _base_ = [
     '../_base_/models/detector.py', '../_base_/datasets/miniature-coco.py', '../_base_/schedules/adamw_12e.py',
     '../_base_/detection_runtime.py'
@@ -8,8 +8,8 @@ model = dict(
     type='FCOS',
     backbone=dict(type='mmvisattn.TopFormer', arch='tiny', norm_cfg=norm_cfg),
     neck=dict(type='mmvisattn.SemanticInjection', in_channels=[16, 32, 64, 96], out_channels=128, norm_cfg=norm_cfg),
-    # What lies near the loss learns fast from scratch. Box AP after 800 iterations: 0.07 with focal loss behind an FPN and
-    # towers of convolutions, 0.20 without the two, 0.32 with plain cross entropy besides.
+    # Few layers between maps and loss train fast from scratch. Box AP after 800 iterations: 0.07 with focal loss, FPN and
+    # towers of convolutions; 0.20 without FPN and towers; 0.32 without them and with plain cross entropy.
     bbox_head=dict(
         type='FCOSHead',
         num_classes=8,

@@ -1,1 +1,1 @@
-"""What the tools share: arguments, checks of a config before it runs, and reports."""
+"""Shared by the tools: arguments, checks of a config before it runs, and reports."""

@@ -10,10 +10,10 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from torch import nn
 
-from mmvisattn.config import dicts, without_sync_bn
+from mmvisattn.config import dicts_in, without_sync_bn
 from mmvisattn.weights import WEIGHTS, LoadReport, find_model, load_whole, similar_models
 
-from .checks import UsageError, datasets
+from .checks import UsageError, datasets_in
 from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
 
 
@@ -41,7 +41,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """The config that the arguments ask for, fitted to this machine.
+    """The config with the options of the command line, adapted to CPUs if there is no GPU.
 
     Raises:
         UsageError: if the config does not exist or cannot be read, or the launcher needs GPUs.
@@ -60,18 +60,18 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def _move_data(cfg: Config, old_root: str, new_root: str) -> None:
-    """A new root for every data set, and for the annotation files of metrics."""
-    for _, dataset in datasets(cfg):
+    """Replace the root of every data set, and of the metrics' annotation files."""
+    for _, dataset in datasets_in(cfg):
         if dataset.get('data_root') == old_root:
             dataset['data_root'] = new_root
     for name in ('val_evaluator', 'test_evaluator'):
-        for metric in dicts(cfg.get(name) or {}):
+        for metric in dicts_in(cfg.get(name) or {}):
             if str(metric.get('ann_file', '')).startswith(f'{old_root}/'):
                 metric['ann_file'] = str(Path(new_root) / Path(metric['ann_file']).relative_to(old_root))
 
 
 def read_config(path: Path) -> Config:
-    """A config file.
+    """Read a config file.
 
     Raises:
         UsageError: if it does not exist or cannot be read.
@@ -87,7 +87,7 @@ def read_config(path: Path) -> Config:
 
 
 def _fit_to_cpu(cfg: Config) -> None:
-    """SyncBN is for GPUs only, and so is nccl. (Without a process group mmengine turns SyncBN into BN by itself.)"""
+    """Replace SyncBN and nccl, which need GPUs. (Without a process group, mmengine itself turns SyncBN into BN.)"""
     without_sync_bn(cfg.model)
     if cfg.launcher == 'pytorch':
         join_processes_on_cpu(cfg)
@@ -108,7 +108,7 @@ def checkpoint_path(path: str | Path) -> str:
 
 def add_weights_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', choices=WEIGHTS, default='ema',
-                        help="which weights of an official checkpoint that has averaged ones too (default: %(default)s)")
+                        help='which weights to load if an official checkpoint also has averaged ones (default: %(default)s)')
 
 
 def load_weights(model: nn.Module, path: str | Path, weights: str = 'ema') -> LoadReport:

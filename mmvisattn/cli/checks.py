@@ -1,4 +1,4 @@
-"""Finding the faults of a config before a training starts, so that one line says what to mend."""
+"""Checks of a config before a training starts, so that each fault is reported in one line."""
 import json
 import mmap
 import re
@@ -10,43 +10,43 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 
-from mmvisattn.config import dicts
+from mmvisattn.config import dicts_in
 from mmvisattn.models.backbone import Backbone
 
 
 class UsageError(Exception):
-    """Something that the person at the keyboard can mend; the message says how."""
+    """An error that the user can fix; the message says how."""
 
 
-def datasets(cfg: Config) -> Iterator[tuple[str, dict]]:
+def datasets_in(cfg: Config) -> Iterator[tuple[str, dict]]:
     """(name of the data loader, data set) for every data set with a root, wrapped ones too."""
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        for node in dicts((cfg.get(name) or {}).get('dataset', {})):
+        for node in dicts_in((cfg.get(name) or {}).get('dataset', {})):
             if 'data_root' in node:
                 yield name, node
 
 
 def check_data(cfg: Config, *names: str) -> None:
-    """Fail where a folder or an annotation file of these data loaders is missing, or lists other categories.
+    """Check that the folders and annotation files of these data loaders exist, and that the categories fit.
 
     Raises:
-        UsageError: naming the first fault, and how to mend it.
+        UsageError: with the first fault, and how to fix it.
     """
-    for name, dataset in datasets(cfg):
+    for name, dataset in datasets_in(cfg):
         if name not in names:
             continue
         root = Path(dataset['data_root'])
         prefixes = [prefix for prefix in (dataset.get('data_prefix') or {}).values() if prefix]
         for path in [root, *(root / part for part in [*prefixes, dataset.get('ann_file')] if part)]:
             if not path.exists():
-                raise UsageError(f'{name}: the data at {path} is not there (working folder: {Path.cwd()}); put it there, or '
-                                 'name its root: --cfg-options data_root=/path/to/it')
+                raise UsageError(f'{name}: {path} does not exist (working folder: {Path.cwd()}); put the data there, or set '
+                                 'its root: --cfg-options data_root=/path/to/data')
         if str(dataset.get('ann_file', '')).endswith('.json'):
             _check_categories(cfg, name, dataset, root / dataset['ann_file'])
 
 
 def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
-    """The classes of a data set, from the config or from its type; none if neither says."""
+    """The classes of a data set, from the config or from its type; an empty tuple if neither names them."""
     chosen = (dataset.get('metainfo') or {}).get('classes')
     with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
         metainfo = getattr(registry.get(dataset['type']), 'METAINFO', {})
@@ -65,7 +65,7 @@ def _categories(path: Path) -> list[str]:
         for found in re.finditer(rb'"categories"\s*:\s*(?=\[)', content):
             listed = _list_at(content, found.end(), path)
             if listed and all(isinstance(category, dict) and 'name' in category for category in listed):
-                return [str(category['name']) for category in listed]  # an image may have a list of that name, too
+                return [str(category['name']) for category in listed]  # other lists may have that name, too
     return []
 
 
@@ -83,7 +83,7 @@ def _list_at(content: mmap.mmap, start: int, path: Path) -> list:
 
 
 def _check_categories(cfg: Config, name: str, dataset: dict, path: Path) -> None:
-    """A class that the file lacks would shift all labels after it; a category without a class would be left out."""
+    """A class missing from the file would shift all labels after it; a category without a class would be left out."""
     classes, categories = _classes(cfg, dataset), _categories(path)
     lacking = [cls for cls in classes if cls not in categories]
     unlisted = [category for category in categories if category not in classes]
@@ -91,26 +91,26 @@ def _check_categories(cfg: Config, name: str, dataset: dict, path: Path) -> None
     if not classes or not (lacking or (unlisted and not chosen)):
         return
     words = [f'it lacks {", ".join(lacking[:8])}'] if lacking else []
-    words += [f'it has {", ".join(unlisted[:8])} besides'] if unlisted else []
+    words += [f'it has {", ".join(unlisted[:8])} in addition'] if unlisted else []
     raise UsageError(
-        f'{name}: {path} does not list the {len(classes)} classes of {dataset["type"]}: {"; ".join(words)}. Name the '
-        "classes to learn: metainfo=dict(classes=(…)) in every data set, and as many as num_classes in the model's heads")
+        f'{name}: {path} does not list the {len(classes)} classes of {dataset["type"]}: {"; ".join(words)}. Set the '
+        "classes to learn: metainfo=dict(classes=(…)) in every data set, and their number as num_classes of the heads")
 
 
 def check_model(cfg: Config) -> None:
-    """Fail where heads count other classes than the training data, or channels are not those of the backbone.
+    """Check that the heads have the number of classes of the data, and that channels match the backbone.
 
     Raises:
-        UsageError: naming the setting and its right value.
+        UsageError: with the wrong setting and its right value.
     """
     _check_num_classes(cfg)
     _check_channels(cfg)
 
 
 def _check_num_classes(cfg: Config) -> None:
-    for name, dataset in datasets(cfg):
+    for name, dataset in datasets_in(cfg):
         classes = _classes(cfg, dataset)
-        for part in dicts(cfg.model) if classes else ():
+        for part in dicts_in(cfg.model) if classes else ():
             number = part.get('num_classes')
             if number is not None and number != len(classes):
                 raise UsageError(f'{part.get("type")} has num_classes={number}, but the {len(classes)} classes of {name} '
@@ -118,7 +118,7 @@ def _check_num_classes(cfg: Config) -> None:
 
 
 def _out_channels(backbone: dict) -> list[int] | None:
-    """Channels of the maps that a backbone of ours returns; None for any other."""
+    """Channels of the maps that a backbone of this package returns; None for other backbones."""
     family = MODELS.get(backbone['type'])
     if not (isinstance(family, type) and issubclass(family, Backbone)):
         return None

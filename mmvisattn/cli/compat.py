@@ -1,4 +1,4 @@
-"""Workarounds for faults of mmengine's two lines. (That of mmcv's RoI operators is ``layers/memory_format.py``.)"""
+"""Workarounds for faults of both lines of mmengine. (The one for mmcv's RoI operators is in ``layers/memory_format.py``.)"""
 import gc
 import os
 
@@ -10,27 +10,27 @@ from mmvisattn.weights.inert import HISTORY_TYPES, NUMPY_TYPES
 
 
 def read_checkpoints_safely() -> None:
-    """Let mmengine's own training checkpoints load, and no file run code.
+    """Let mmengine load its own training checkpoints, and let no file run code.
 
     mmengine 0.10.7 cannot read back what it writes since torch.load defaults to ``weights_only=True``
     (https://pytorch.org/docs/stable/notes/serialization.html#weights-only); onedl-mmengine 0.10.12 falls back to
-    ``weights_only=False``, which runs any code that a file brings. The variable forbids torch the fallback, and the list
+    ``weights_only=False``, which runs any code in a file. The environment variable forbids this fallback, and the list
     names the few types that training checkpoints hold besides tensors.
     """
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
-    os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)  # a common workaround, and torch takes only one of them
+    os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)  # a common workaround; torch accepts only one of the two
     if hasattr(checkpoint, 'get_torch_safe_globals'):
-        # Its list holds numpy's own constructors, which a file can make build objects over memory of its choice (see
-        # weights/inert.py), and would stand beside ours: which of two entries for a name counts is chance.
+        # Its list holds numpy's own constructors, with which a file can build objects over memory that it chooses (see
+        # weights/inert.py). Next to our list, it would be chance which of two entries for a name is used.
         checkpoint.get_torch_safe_globals = list
     torch.serialization.add_safe_globals([*NUMPY_TYPES, *HISTORY_TYPES])
 
 
 def join_processes_on_cpu(cfg: Config) -> None:
-    """Start the process group, and choose a wrapper for it, where mmengine assumes CUDA devices.
+    """Start the process group and choose a model wrapper on CPUs, where mmengine assumes CUDA devices.
 
-    Left to itself mmengine selects a CUDA device whatever the backend (``mmengine/dist/utils.py``, ``_init_dist_pytorch``)
-    and hands its number to the wrapper (``mmengine/runner/runner.py``, ``wrap_model``); both fail on CPUs, in both lines.
+    mmengine selects a CUDA device for any backend (``mmengine/dist/utils.py``, ``_init_dist_pytorch``) and passes its number
+    to the wrapper (``mmengine/runner/runner.py``, ``wrap_model``); both fail on CPUs, in both lines of mmengine.
     """
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
@@ -40,10 +40,11 @@ def join_processes_on_cpu(cfg: Config) -> None:
 
 
 def leave_processes() -> None:
-    """End the process group, which mmengine leaves to the end of the process.
+    """End the process group, which mmengine leaves to the exit of the process.
 
-    There gloo's threads abort now and then what went well (https://pytorch.org/docs/stable/distributed.html#shutdown). They
-    run as long as anything refers to the group, and wrapped models refer to it in circles.
+    At exit, gloo's threads sometimes abort a process that succeeded
+    (https://pytorch.org/docs/stable/distributed.html#shutdown). They run as long as anything refers to the group, and
+    wrapped models hold it in reference cycles.
     """
     if torch.distributed.is_initialized():
         gc.collect()

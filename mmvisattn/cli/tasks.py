@@ -1,4 +1,4 @@
-"""What a report shows of each kind of model: its score, and examples of what it does."""
+"""What a report shows for each kind of model: its score, and pictures of examples."""
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Example:
-    """A picture (H, W, 3) uint8 RGB and a few words to it."""
+    """A picture (H, W, 3) uint8 RGB with a caption."""
     picture: Array
     caption: str = ''
 
@@ -26,12 +26,12 @@ class Task:
     """A kind of model.
 
     Attributes:
-        key: the logged scalar that scores it; more is better.
-        name: of the score.
-        scale: from the logged scalar to what is shown.
-        unit: of what is shown.
-        limits: of the score's axis.
-        rows: what an example's pictures are.
+        key: name of the logged scalar that is the score; higher is better.
+        name: displayed name of the score.
+        scale: factor from the logged scalar to the displayed score.
+        unit: unit of the displayed score.
+        limits: limits of the score's axis.
+        rows: names of an example's pictures.
         example: (model, dataset, index) to the pictures.
     """
     key: str
@@ -42,7 +42,7 @@ class Task:
     rows: tuple[str, ...]
     example: Callable[[BaseModel, BaseDataset, int], list[Example]]
 
-    def words(self, score: float) -> str:
+    def formatted(self, score: float) -> str:
         return f'{score * self.scale:.{2 if self.unit else 3}f}{self.unit}'
 
 
@@ -61,18 +61,18 @@ def segmented(model: BaseModel, dataset: BaseDataset, index: int) -> list[Exampl
 
 
 def _middle(image: Array, side: int = 160) -> Array:
-    """A square of the image at its own scale, where single pixels can be seen."""
+    """The middle square of the image at its own scale, where single pixels can be seen."""
     top, left = (max(0, (size - side) // 2) for size in image.shape[:2])
     return image[top:top + side, left:left + side]
 
 
 def restored(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example]:
-    """The middle of the degraded, restored and clean image, with the PSNR of the whole first two."""
-    from mmvisattn.restoration.metric import as_written, psnr
+    """The middle of the degraded, restored and clean image, with the PSNR of the whole degraded and restored image."""
+    from mmvisattn.restoration.metric import psnr, rounded_to_8_bits
     sample, result = _predict(model, dataset, index)
-    clean = as_written(result.clean)
-    images = [as_written(image) for image in (sample['inputs'][:len(result.clean)], result.restored)]
-    # Of the degraded image as it is: a file would clip its noise, which counts as an error too.
+    clean = rounded_to_8_bits(result.clean)
+    images = [rounded_to_8_bits(image) for image in (sample['inputs'][:len(result.clean)], result.restored)]
+    # PSNR of the degraded image before clipping: a file would clip its noise, which is a part of the error.
     noisy = sample['inputs'][:len(result.clean)].double().permute(1, 2, 0).numpy()
     captions = [f'{psnr(image, clean):.2f} dB' for image in (noisy, images[1])] + ['']
     return [Example(_middle((image.repeat(3 // image.shape[-1], -1) * 255).astype(np.uint8)), caption)
@@ -80,12 +80,12 @@ def restored(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example
 
 
 def detected(model: BaseModel, dataset: BaseDataset, index: int, threshold: float = 0.3) -> list[Example]:
-    """The true boxes, and those predicted with a score over the threshold."""
+    """The true boxes, and the predicted boxes with a score above the threshold."""
     _, result = _predict(model, dataset, index)
     image = mmcv.imread(result.img_path, channel_order='rgb')
     truth, found = result.gt_instances, result.pred_instances
     found = found[found.scores > threshold].cpu()
-    width, height = result.scale_factor  # the truth lies on the resized image, predictions on the file's
+    width, height = result.scale_factor  # true boxes are in the resized image, predicted ones in the file's
     boxes = getattr(truth.bboxes, 'tensor', truth.bboxes).cpu() / torch.tensor([width, height, width, height])
     palette = dataset.metainfo['palette']
     return [Example(draw_boxes(image, boxes.numpy(), [palette[label % len(palette)] for label in labels]))

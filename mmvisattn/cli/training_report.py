@@ -1,4 +1,4 @@
-"""One picture of a finished training: what the model sees and makes of it, and how it learned."""
+"""One picture of a finished training: inputs, predictions, and the learning curve."""
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class TrainingRun:
         config: the config as trained.
         checkpoint: the best one, or the latest if none was marked best.
         log: the latest text log.
-        history: the logged scalars of all runs in the folder, in order; a resumed run replaces what it repeats.
+        history: the logged scalars of all runs in the folder, in order; a resumed run replaces the steps that it repeats.
     """
     config: Path
     checkpoint: Path
@@ -46,7 +46,7 @@ class TrainingRun:
 
 
 def _read_scalars(path: Path) -> list[dict]:
-    """The scalars of one run, in order, their steps iterations. (mmengine counts validations by epochs if trainings do.)"""
+    """The scalars of one run, in order, with steps in iterations. (mmengine logs validations in epochs if training is.)"""
     records = [json.loads(line) for line in path.read_text().splitlines()]
     per_epoch = max((record['iter'] / record['epoch'] for record in records if 'epoch' in record), default=1)
     return [record if 'loss' in record else dict(record, step=round(record['step'] * per_epoch)) for record in records]
@@ -76,7 +76,7 @@ def read_run(work_dir: Path) -> TrainingRun:
 
 
 def task_of(run: TrainingRun) -> Task:
-    """The kind of model that was trained, told by its score.
+    """The kind of model that was trained, recognised by its logged score.
 
     Raises:
         UsageError: if there was no validation yet.
@@ -103,17 +103,17 @@ def _plot_history(axes: Axes, task: Task, run: TrainingRun, others: Sequence[Tra
     axes.legend(handles=[*axes.get_lines(), *twin.get_lines()], loc='upper center', ncols=2)
 
 
-def draw(task: Task, run: TrainingRun, cfg: Config, out: Path, others: Sequence[TrainingRun] = (),
-         num_examples: int = 5) -> None:
+def draw_report(task: Task, run: TrainingRun, cfg: Config, out: Path, others: Sequence[TrainingRun] = (),
+                num_examples: int = 5) -> None:
     """Draw examples of the validation set, evenly spread over it, and the learning curve.
 
     Args:
         task: the kind of model.
         run: the files of the training.
-        cfg: its config, with the data where it is now.
+        cfg: its config, with the current data root.
         out: the picture to write.
-        others: trainings whose scores to draw beside.
-        num_examples: how many validation images to show.
+        others: other trainings whose scores to draw in the same plot.
+        num_examples: number of validation images to show.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     model = MODELS.build(cfg.model).eval()
@@ -133,18 +133,18 @@ def draw(task: Task, run: TrainingRun, cfg: Config, out: Path, others: Sequence[
         axes.set_ylabel(name)
     if 'palette' in dataset.metainfo:
         named = zip(dataset.metainfo['classes'], dataset.metainfo['palette'])
-        above.legend(handles=[Patch(color=tuple(np.array(colour) / 255), label=name) for name, colour in named][:20],
+        above.legend(handles=[Patch(color=tuple(np.array(color) / 255), label=name) for name, color in named][:20],
                      loc='outside lower center', ncols=6, fontsize='small')
     _plot_history(below.subplots(), task, run, others)
     with written_whole(out) as path:
         figure.savefig(path, dpi=100)
 
 
-def report(work_dir: Path, out: Path, data_root: str | None = None, compare: Sequence[Path] = ()) -> str:
-    """Draw the picture of a training and say in words how good it is and where everything lies.
+def write_report(work_dir: Path, out: Path, data_root: str | None = None, compare: Sequence[Path] = ()) -> str:
+    """Draw the picture of a training; returns a text with its best score and the paths of its files.
 
     Raises:
-        UsageError: if the folder holds no finished training, or its data is gone.
+        UsageError: if the folder holds no finished training, or its data is missing.
     """
     run = read_run(work_dir)
     task = task_of(run)
@@ -153,10 +153,10 @@ def report(work_dir: Path, out: Path, data_root: str | None = None, compare: Seq
     if data_root:
         cfg.val_dataloader.dataset.data_root = data_root
     check_data(cfg, 'val_dataloader')
-    draw(task, run, cfg, out, [read_run(other) for other in compare])
+    draw_report(task, run, cfg, out, [read_run(other) for other in compare])
     best = int(np.argmax(scores))
     return '\n'.join([
-        f'{task.name:11s} {task.words(scores[best])} on the validation set, at iteration {steps[best]}',
+        f'{task.name:11s} {task.formatted(scores[best])} on the validation set, at iteration {steps[best]}',
         f'picture     {out}',
         f'log         {run.log}',
         f'checkpoint  {run.checkpoint}',

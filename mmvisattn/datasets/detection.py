@@ -12,7 +12,7 @@ class MiniatureCocoDataset(CocoDataset):
 
     METAINFO = dict(
         classes=tuple(miniature.SHAPES),
-        palette=[tuple(colour) for colour in miniature.PALETTE[-len(miniature.SHAPES):]])
+        palette=[tuple(color) for color in miniature.PALETTE[-len(miniature.SHAPES):]])
 
 
 @DATASETS.register_module()

@@ -1,7 +1,7 @@
-"""A miniature data set for trying a training out: generated scenes in the layout of a real data set.
+"""A miniature data set for trial trainings: generated scenes in the layout of a real data set.
 
 A scene is sky over ground with overlapping shapes on it. A shape's class is its outline together with its texture; its
-colours are drawn anew each time, and light, blur, noise and clutter vary, so that no colour threshold tells classes apart.
+colours are random, and light, blur, noise and clutter vary, so that no colour threshold tells classes apart.
 """
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +21,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Scene:
-    """A generated image with its truth.
+    """A generated image with its ground truth.
 
     Attributes:
         image: (H, W, 3) uint8, BGR.
@@ -34,7 +34,7 @@ class Scene:
 
 
 def _grid(height: int, width: int, rng: Generator) -> tuple[Array, Array]:
-    """Pixel coordinates turned by a random angle and scaled to a random period of a texture: 2 pi a period."""
+    """Pixel coordinates rotated by a random angle and scaled so that one period of a texture, of random length, is 2 pi."""
     angle, period = rng.uniform(0, np.pi), rng.uniform(9, 13)
     y, x = np.mgrid[:height, :width] * (2 * np.pi / period)
     return x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
@@ -45,7 +45,7 @@ def _grain(u: Array, rng: Generator) -> Array:
     return (noise > 0).astype(float)
 
 
-# Each maps turned coordinates to a mixing weight in 0 to 1 of the shape's two colours.
+# Each maps rotated coordinates to a mixing weight from 0 to 1 of the shape's two colours.
 TEXTURES: dict[str, Callable[[Array, Array, Generator], Array]] = {
     'gradient': lambda u, v, rng: (u - u.min()) / (np.ptp(u) + 1e-6),
     'stripes': lambda u, v, rng: (np.sin(u) > 0).astype(float),
@@ -59,7 +59,7 @@ TEXTURES: dict[str, Callable[[Array, Array, Generator], Array]] = {
 
 
 def _polygon(radii: list[float]) -> Array:
-    """A unit polygon with one corner a radius, at equal angles."""
+    """A unit polygon: one corner per given radius, at equal angles."""
     angles = 2 * np.pi * np.arange(len(radii)) / len(radii)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.array(radii)[:, None]
 
@@ -109,9 +109,9 @@ def _outline_mask(outline: Array, shape: tuple[int, int], rng: Generator) -> Arr
     radius = rng.uniform(0.18, 0.34) * min(shape)
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    centre = rng.uniform((0.1 * width, 0.15 * height), (0.9 * width, 0.9 * height))
+    center = rng.uniform((0.1 * width, 0.15 * height), (0.9 * width, 0.9 * height))
     mask = np.zeros(shape, np.uint8)
-    cv2.fillPoly(mask, [np.round(outline @ turn * radius + centre).astype(np.int32)], 1)
+    cv2.fillPoly(mask, [np.round(outline @ turn * radius + center).astype(np.int32)], 1)
     return mask.astype(bool)
 
 
@@ -123,8 +123,8 @@ def _clutter(shape: tuple[int, int], rng: Generator) -> Array:
         ends = [tuple(int(x) for x in rng.uniform((0, 0), (width, height))) for _ in range(2)]
         cv2.line(mask, ends[0], ends[1], 1, int(rng.integers(1, 3)))
     for _ in range(rng.integers(0, 12)):
-        centre = tuple(int(x) for x in rng.uniform((0, 0), (width, height)))
-        cv2.circle(mask, centre, int(rng.integers(1, 3)), 1, -1)
+        center = tuple(int(x) for x in rng.uniform((0, 0), (width, height)))
+        cv2.circle(mask, center, int(rng.integers(1, 3)), 1, -1)
     return mask.astype(bool)
 
 
@@ -158,14 +158,14 @@ def draw_scene(rng: Generator) -> Scene:
 
 
 def scenes(split: str, count: int, seed: int) -> Iterator[Scene]:
-    """The scenes of a split, each a function of the seed, the split and its number alone."""
+    """The scenes of a split; each depends only on the seed, the split and its number."""
     for i in tqdm(range(count), desc=split, unit='image'):
         yield draw_scene(np.random.default_rng([seed, ('training', 'validation').index(split), i]))
 
 
 @contextmanager
 def _folder_made_whole(root: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes ``root`` when the block ends without an error."""
+    """A temporary folder to fill; it becomes ``root`` when the block ends without an error."""
     if root.exists():
         raise FileExistsError(f'{root} exists already: remove it, or choose another folder')
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +198,7 @@ def _coco_annotation(cls: int, mask: Array) -> dict:
 
 
 def _write_coco_split(folder: Path, split: str, drawn: Iterable[Scene]) -> None:
-    """Shapes of which fewer than 100 pixels are seen are left out: of such a fragment nobody could tell what it is."""
+    """Shapes with fewer than 100 visible pixels are left out: such fragments cannot be recognised."""
     name = dict(training='train2017', validation='val2017')[split]
     (folder / name).mkdir()
     (folder / 'annotations').mkdir(exist_ok=True)
@@ -225,11 +225,11 @@ def write_miniature(root: str | Path, layout: str = 'ade20k', num_training: int 
     """Write a miniature data set in the layout of a real one.
 
     Args:
-        root: the folder to make. It appears when it is complete.
+        root: the folder to create. It appears only when it is complete.
         layout: 'ade20k': ``images`` and ``annotations``, each ``training``, ``validation``; 'coco': ``train2017``,
             ``val2017`` and ``annotations/instances_*.json`` with boxes and masks of the shapes in the same scenes.
-        num_training: how many training images.
-        num_validation: how many validation images.
+        num_training: number of training images.
+        num_validation: number of validation images.
         seed: the same seed gives the same files.
 
     Returns:

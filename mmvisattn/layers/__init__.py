@@ -1,4 +1,4 @@
-"""What the models of two or more papers share. The blocks of one paper are in its package under ``mmvisattn.models``."""
+"""Layers and helpers that two or more papers share. The blocks of one paper are in its package in ``mmvisattn.models``."""
 from .blocks import BlockSequence, checkpointed, drop_path_rates, stochastic_depth
 from .chunks import chunks_of, in_chunks
 from .conv_norm_act import ConvNormAct, fuse_conv_bn, has_hooks
@@ -9,7 +9,7 @@ __all__ = [
     'fuse_conv_bn', 'has_hooks', 'in_chunks', 'stochastic_depth', 'to_contiguous', 'to_fast_format',
 ]
 
-# Where these blocks were before each paper had a package of its own.
+# Old import paths: these blocks were here before each paper got its own package.
 MOVED = ('GDFN', 'MDTA', 'RestormerBlock', 'ScaleAwareModulation')
 
 

@@ -30,23 +30,23 @@ def _statistics_kept(norms: Sequence[_BatchNorm]) -> Iterator[None]:
 
 
 def checkpointed(module: nn.Module, x: Tensor, *args, enabled: bool) -> Tensor:
-    """``module(x, *args)``; if enabled and training, its activations are computed again in the backward pass."""
+    """``module(x, *args)``; if enabled and training, its activations are recomputed in the backward pass."""
     if not (enabled and module.training and x.requires_grad):
         return module(x, *args)
     norms = _tracking_norms(module)
     if torch.compiler.is_compiling() or not norms:
-        # A compiled backward pass computes values again, but not the updates of statistics.
+        # A compiled backward pass recomputes values, but does not update statistics again.
         return checkpoint(module, x, *args, use_reentrant=False)
     return checkpoint(
         module, x, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), _statistics_kept(norms)))
 
 
 class BlockSequence(ModuleList):
-    """Blocks that are applied in turn.
+    """Blocks that are applied one after the other, with activation checkpointing per block.
 
     Args:
-        blocks: each maps a tensor to one that the next block takes.
-        with_cp: compute each block's activations again in the backward pass, to save memory.
+        blocks: each takes the output of the block before it.
+        with_cp: recompute each block's activations in the backward pass, to save memory.
     """
 
     def __init__(self, blocks: Sequence[nn.Module], with_cp: bool = False):
@@ -60,7 +60,7 @@ class BlockSequence(ModuleList):
 
 
 def drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[float]]:
-    """Stochastic depth of each block, one list per stage: it rises linearly from 0 in the first to ``rate`` in the last."""
+    """Stochastic depth of each block, one list per stage: linear from 0 in the first block to ``rate`` in the last one."""
     last = max(sum(depths) - 1, 1)
     starts = accumulate(depths, initial=0)
     return [[rate * block / last for block in range(start, start + depth)] for start, depth in zip(starts, depths)]

@@ -14,12 +14,12 @@ CHUNK_ELEMENTS = 2**20  # 4 MiB of float32
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive entries of a dimension, and those around them that their computation reads.
+    """Consecutive entries of a dimension, with a halo: the entries around them that their computation reads.
 
     Attributes:
         dim: the dimension.
         start, stop: the chunk's own entries.
-        halo: how many entries are read before and after them, as far as the dimension reaches.
+        halo: number of entries that are read before and after the chunk (fewer at the ends of the dimension).
     """
     dim: int
     start: int
@@ -40,10 +40,10 @@ def chunks_of(x: Tensor, dim: int, elements_each: int, halo: int = 0) -> list[Ch
     """The chunks of a dimension of ``x``.
 
     Args:
-        x: a tensor of the computation.
+        x: any input of the computation; only its device and its size along ``dim`` are used.
         dim: the dimension to cut.
         elements_each: number of intermediate elements per entry.
-        halo: how many entries before and after an entry its result depends on.
+        halo: number of entries before and after an entry that its result depends on.
     """
     size = x.shape[dim]
     is_whole = torch.is_grad_enabled() or not x.is_cpu or torch.compiler.is_compiling()
@@ -56,8 +56,8 @@ def in_chunks(function: Callable[..., Tensor], *tensors: Tensor, dim: int, eleme
     """``function(*tensors)``, computed in chunks of a dimension.
 
     Args:
-        function: takes tensors that agree in the size of ``dim``, and returns one of the same size there. Each entry of
-            its result depends on ``halo`` entries before and after it, as in a convolution of 3 x 3 (1), or on its own.
+        function: takes tensors of equal size along ``dim`` and returns one of the same size along ``dim``. Each entry of
+            its result may depend on ``halo`` entries before and after it (a 3 x 3 convolution: 1).
         tensors: the function's arguments.
         dim, elements_each, halo: see ``chunks_of``.
     """

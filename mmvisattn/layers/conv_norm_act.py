@@ -11,9 +11,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def has_hooks(*modules: nn.Module) -> bool:
-    """Whether calling one of the modules would run hooks, so that no fast path may pass the call by.
+    """Whether calling one of the modules would run hooks; a fast path must not skip such a call.
 
-    There is no public way to ask; ``torch.nn.Module.__call__`` asks in the same way.
+    torch has no public function for this. ``torch.nn.Module.__call__`` makes the same check.
     """
     hooks = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
     return any(getattr(module, name) for module in modules for name in hooks) or any(
@@ -39,7 +39,7 @@ class ConvNormAct(ConvModule):
         if not isinstance(norm, _BatchNorm):
             return super().forward(x)
         if norm.affine and norm.running_var is not None and norm.weight.dtype != norm.running_var.dtype:
-            # FSDP casts parameters and not buffers. torch's batch norm takes no such mixture: run it in the buffers' type.
+            # FSDP casts parameters but not buffers. torch's batch norm rejects mixed types: run it in the buffers' type.
             precise = {name: p.to(norm.running_var.dtype) for name, p in norm.named_parameters()}
             y = self.conv(x)
             x = functional_call(norm, precise, y.to(norm.running_var.dtype)).to(y.dtype)
@@ -53,7 +53,7 @@ class ConvNormAct(ConvModule):
 def fuse_conv_bn(module: nn.Module) -> nn.Module:
     """Fold every batch norm of ``module`` into the convolution before it, in place, and return the module.
 
-    The module is put in eval mode: the folded norms are those of inference, and training it further is not meant.
+    The module is put in eval mode, because the folded norms are those of inference. Do not train it further.
 
     Raises:
         ValueError: if a batch norm follows no convolution and so cannot be folded.

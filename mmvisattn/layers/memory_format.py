@@ -1,6 +1,6 @@
 """Memory formats of maps.
 
-On a CPU, maps are channels last inside the package, and contiguous where they leave it.
+On a CPU, maps are channels last inside the package, and contiguous when they leave it.
 """
 from collections.abc import Callable, Iterable
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def to_fast_format(x: Tensor) -> Tensor:
-    """A map (B, C, H, W) in the memory format that is fast to convolve: channels last on a CPU, as it is elsewhere.
+    """Convert a map (B, C, H, W) to the memory format that convolves fast: channels last on a CPU, unchanged elsewhere.
 
     On a CPU, channels last makes depthwise and 1 x 1 convolutions 2 to 20 times as fast. On a GPU the best format depends on
-    the precision, so the map is left as it is.
+    the precision, so the map is not changed.
     """
     return x.contiguous(memory_format=torch.channels_last) if x.is_cpu else x
 
@@ -20,7 +20,7 @@ def to_fast_format(x: Tensor) -> Tensor:
 def to_contiguous(maps: Iterable[Tensor]) -> tuple[Tensor, ...]:
     """Make maps (B, C, H, W) contiguous before they leave the package.
 
-    mmcv's RoI operators ignore strides: of a channels-last map they silently pool wrong values
+    mmcv's RoI operators ignore strides: given a channels-last map, they silently pool wrong values
     (https://github.com/open-mmlab/mmcv/blob/main/mmcv/ops/csrc/pytorch/cpu/roi_align.cpp).
     """
     return tuple(x.contiguous() for x in maps)

@@ -1,6 +1,6 @@
-"""The public face of the models: what configs build under the scope ``mmvisattn``, and the blocks it is made of.
+"""The public models: the classes that configs build under the scope ``mmvisattn``, and their blocks.
 
-Each paper has a package of its own: ``crossformer``, ``topformer``, ``smt``, ``restormer``. No one imports another.
+Each paper has its own package: ``crossformer``, ``topformer``, ``smt``, ``restormer``. None of them imports another.
 """
 from mmvisattn.dependencies import require
 

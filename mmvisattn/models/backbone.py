@@ -1,4 +1,4 @@
-"""What every backbone of the package does the same way: choosing outputs, freezing, official weights."""
+"""The common base of all backbones: choosing outputs, freezing, official weights."""
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -14,17 +14,17 @@ InitCfg = dict | list[dict] | None
 
 
 def check_images(x: Tensor) -> None:
-    """Fail unless ``x`` is a batch of images (B, C, H, W) of floating point numbers.
+    """Check that ``x`` is a batch of floating point images (B, C, H, W).
 
     Raises:
-        ValueError: naming what is wrong and how to mend it.
+        ValueError: if it is not; the message says how to fix it.
     """
     if x.dim() != 4:
-        raise ValueError(f'a batch of images (B, C, H, W) is needed, but this is {tuple(x.shape)}'
+        raise ValueError(f'expected a batch of images (B, C, H, W), but got a tensor of shape {tuple(x.shape)}'
                          + ('; x[None] makes a batch of one image' if x.dim() == 3 else ''))
     if not x.is_floating_point():
-        raise ValueError(f'images of floating point numbers are needed, but these are {x.dtype}; subtract the mean and '
-                         'divide by the deviation first, as the data preprocessor of a config does')
+        raise ValueError(f'expected floating point images, but got {x.dtype}; first subtract the mean and divide by the '
+                         'standard deviation, as the data preprocessor of a config does')
 
 
 def arch_settings(arch: str | Mapping, named: Mapping[str, Mapping], **defaults: object) -> dict:
@@ -33,16 +33,16 @@ def arch_settings(arch: str | Mapping, named: Mapping[str, Mapping], **defaults:
     Args:
         arch: a name, or the settings themselves.
         named: the settings of each name.
-        defaults: settings that may be left out, and their values then.
+        defaults: default values of the settings that may be left out.
 
     Raises:
-        ValueError: if the name is unknown, or the dict lacks a key or has one too many.
+        ValueError: if the name is unknown, or a key of the dict is missing or unknown.
     """
     required = sorted(set().union(*named.values()) - set(defaults))
     if isinstance(arch, str):
         if arch not in named:
-            raise ValueError(f"arch='{arch}' is not one of {sorted(named)}; a dict with the keys {required} "
-                             'describes another')
+            raise ValueError(f"arch='{arch}' is not one of {sorted(named)}; for another architecture, give a dict with the "
+                             f'keys {required}')
         arch = named[arch]
     if not set(required) <= set(arch) <= {*required, *defaults}:
         optional = f', and may have {sorted(defaults)}' if defaults else ''
@@ -51,27 +51,27 @@ def arch_settings(arch: str | Mapping, named: Mapping[str, Mapping], **defaults:
 
 
 class Backbone(BaseModule):
-    """Base of the backbones.
+    """Base class of the backbones.
 
-    A subclass passes the channels of its maps, builds the stages below ``num_built`` (stages that no output needs would get
-    no gradient), says in ``stage_modules`` which modules belong to which stage, and calls ``freeze`` last in its
-    constructor. Its ``forward`` takes images (B, C, H, W) and returns contiguous maps (B, C_i, H_i, W_i), see
-    ``to_contiguous``.
+    A subclass passes the channels of its maps to this constructor, builds only the stages below ``num_built`` (stages that
+    no output needs would get no gradient), lists the modules of each stage in ``stage_modules``, and calls ``freeze`` at
+    the end of its constructor. Its ``forward`` takes images (B, C, H, W) and returns contiguous maps (B, C_i, H_i, W_i),
+    see ``to_contiguous``.
 
     Args:
         out_channels: channels of all maps that the backbone can return, one per stage.
-        out_indices: which of them it returns, in this order; negative ones count from the end.
-        frozen_stages: stages up to this one keep their parameters and norm statistics, counted from 1; 0 freezes the stem
-            only, -1 nothing.
+        out_indices: indices of the maps to return, in this order; negative ones count from the end.
+        frozen_stages: stages up to this one, counted from 1, keep their parameters and norm statistics; 0 freezes only the
+            stem, -1 nothing.
         init_cfg: as in mmengine; ``type='mmvisattn.OfficialPretrained'`` loads the authors' published weights. None: the
             class's ``default_init_cfg``.
 
     Attributes:
         archs: the settings of each named architecture.
-        official_names: how the names in the authors' checkpoints become ours; None if there are none.
-        default_init_cfg: how parameters start.
+        official_names: maps the names in the authors' checkpoints to ours; None if the class has no official weights.
+        default_init_cfg: how parameters are initialised by default.
         out_channels: channels of all maps, returned or not.
-        num_built: how many stages are built: up to the last one that is returned.
+        num_built: number of stages that are built: up to the last one that is returned.
 
     Raises:
         ValueError: if ``out_indices`` or ``frozen_stages`` is out of range.
@@ -87,8 +87,8 @@ class Backbone(BaseModule):
         self.init_cfg: InitCfg
         num_stages = len(out_channels)
         if not out_indices or not all(-num_stages <= i < num_stages for i in out_indices):
-            raise ValueError(f'out_indices={tuple(out_indices)}: there are {num_stages} outputs, '
-                             f'so each index must lie in 0 to {num_stages - 1}')
+            raise ValueError(f'out_indices={tuple(out_indices)} must choose one or more of the {num_stages} outputs, '
+                             f'by indices from {-num_stages} to {num_stages - 1}')
         if not -1 <= frozen_stages <= num_stages:
             raise ValueError(f'frozen_stages={frozen_stages} must lie in -1 to {num_stages}')
         self.out_channels = list(out_channels)
@@ -97,17 +97,17 @@ class Backbone(BaseModule):
         self.frozen_stages = frozen_stages
 
     def stage_modules(self) -> list[list[nn.Module]]:
-        """The modules of each built stage, counted as ``frozen_stages`` counts them: first the stem's."""
+        """The modules of the stem, then those of each built stage, in the order of ``frozen_stages``."""
         raise NotImplementedError
 
     def unbuilt_names(self) -> tuple[str, ...]:
-        """The beginnings of the names that tensors of the stages that are not built would have."""
+        """Name prefixes of the tensors of the stages that are not built."""
         raise NotImplementedError
 
     def parameter_layers(self) -> dict[int, int]:
         """The layer of each parameter, by its ``id``: 0 for the stem, then one more for each block.
 
-        What else a stage has, such as an embedding, belongs to the layer of the stage's first block.
+        Other modules of a stage, such as its embedding, belong to the layer of the stage's first block.
         """
         stem, *stages = self.stage_modules()
         layers, depth = {}, 0

@@ -1,4 +1,4 @@
-"""Pairs of degraded and clean images, and what becomes of them on the way to the model."""
+"""Data sets of degraded and clean images, and their transforms."""
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,15 +20,15 @@ class CleanImageDataset(BaseDataset):
         data_root: a folder.
         data_prefix: ``clean``: the folder of images in it.
         pipeline: transforms, ``LoadImages`` first.
-        kwargs: as of mmengine's ``BaseDataset``.
+        kwargs: arguments of mmengine's ``BaseDataset``.
 
-    An index may be (index, patch size), as ``ProgressiveBatchSampler`` gives it; the size is for ``RandomPatch``.
+    An index may also be (index, patch size), as from ``ProgressiveBatchSampler``; ``RandomPatch`` uses that size.
     """
 
     METAINFO = dict(dataset_type='restoration')
 
     def __init__(self, data_root: str, data_prefix: dict, pipeline: Sequence[dict], **kwargs):
-        # The folders themselves say what there is, so there is no annotation file.
+        # The data set is what the folders contain, so there is no annotation file.
         super().__init__(ann_file='', data_root=data_root, data_prefix=data_prefix, pipeline=pipeline, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -41,14 +41,14 @@ class CleanImageDataset(BaseDataset):
 
 @DATASETS.register_module()
 class PairedImageDataset(CleanImageDataset):
-    """Folders of degraded and of clean images of equal names (but for the suffix).
+    """Folders of degraded and of clean images with equal names (except for the suffix).
 
     Args:
-        data_prefix: ``clean`` and ``degraded``: the folders; ``degraded`` may be several, whose images' channels are joined,
-            as for the two views of a dual-pixel sensor: ``degraded``, ``degraded_right``.
+        data_prefix: ``clean`` and ``degraded``: the folders. With more folders, such as ``degraded_right`` for the second
+            view of a dual-pixel sensor, the degraded images are concatenated on channels.
 
     Raises:
-        FileNotFoundError: if a folder is empty, or lacks an image of another.
+        FileNotFoundError: if a folder is empty, or lacks an image that another folder has.
     """
 
     def load_data_list(self) -> list[dict]:
@@ -65,7 +65,7 @@ class PairedImageDataset(CleanImageDataset):
 
 @TRANSFORMS.register_module()
 class LoadImages(BaseTransform):
-    """Read the files of a pair as float32 (H, W, C) of 0 to 1; without a degraded file, the clean one stands for it.
+    """Read the files of a pair as float32 (H, W, C) of 0 to 1; without a degraded file, the clean image is used for both.
 
     Args:
         channels: 3: RGB; 1: gray.
@@ -93,7 +93,7 @@ class RandomPatch(BaseTransform):
     """Cut the same random square out of both images; smaller images are reflected at the bottom and right first.
 
     Args:
-        size: pixels of a side, where no ``ProgressiveBatchSampler`` gives another.
+        size: side of the square in pixels, unless ``ProgressiveBatchSampler`` sets another.
     """
 
     def __init__(self, size: int):
@@ -112,7 +112,7 @@ class RandomPatch(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomFlipRotate(BaseTransform):
-    """One of the eight flips and right-angled rotations of a square, for both images."""
+    """Apply the same random flip and rotation to both images: one of the eight symmetries of a square."""
 
     def transform(self, results: dict) -> dict:
         turns, flips = np.random.randint(4), np.random.randint(2)
@@ -124,11 +124,12 @@ class RandomFlipRotate(BaseTransform):
 
 @TRANSFORMS.register_module()
 class AddGaussianNoise(BaseTransform):
-    """White Gaussian noise on the degraded image, not clipped.
+    """Add white Gaussian noise to the degraded image, without clipping.
 
     Args:
-        sigma: its deviation, of 255; or (lowest, highest) for one drawn evenly for each image (blind denoising).
-        fixed: the same noise for the same image every time, for validation.
+        sigma: standard deviation on the 0 to 255 scale, or (lowest, highest) to draw it uniformly per image (blind
+            denoising).
+        fixed: add the same noise to an image every time, for validation.
     """
 
     def __init__(self, sigma: float | tuple[float, float], fixed: bool = False):
@@ -145,7 +146,7 @@ class AddGaussianNoise(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackRestoration(BaseTransform):
-    """``inputs``: the degraded image (C, H, W); ``data_samples``: with the clean one, and the file's name."""
+    """Pack ``inputs``, the degraded image (C, H, W), and ``data_samples``, with the clean image and the file's name."""
 
     def transform(self, results: dict) -> dict:
         degraded, clean = (torch.from_numpy(np.ascontiguousarray(results[name].transpose(2, 0, 1)))

@@ -19,14 +19,14 @@ class ImageRestorer(BaseModel):
 
     Args:
         backbone: the network, (B, C, H, W) to (B, C', H, W), values from 0 to 1.
-        tile: restore images in square tiles of this side, for images that are too large for the memory. None: as a whole.
+        tile: side of the square tiles in pixels, for images that are too large for the memory. None: no tiles.
         tile_overlap: pixels that neighbouring tiles share and are blended over.
         mixup_beta: in training, a batch is mixed with a permutation of itself with probability 0.5, by weights from
             Beta(b, b) (the paper: 1.2, for Gaussian denoising). None: never.
         data_preprocessor, init_cfg: as in mmengine.
 
-    ``mode='tensor'`` gives the restored images as they leave the network, 'loss' a dict of losses, 'predict' the data
-    samples with ``restored``, clipped to 0 to 1.
+    ``mode='tensor'`` returns the network's output unchanged, 'loss' a dict of losses, and 'predict' the data samples with
+    ``restored``, clipped to 0 to 1.
     """
 
     def __init__(self,
@@ -43,13 +43,13 @@ class ImageRestorer(BaseModel):
         self.mixup_beta = mixup_beta
 
     def restore(self, image: Tensor) -> Tensor:
-        """Images (B, C, H, W), in tiles if there is a tile size."""
+        """Restore images (B, C, H, W), in tiles if ``tile`` is set."""
         if self.tile is None:
             return self.backbone(image)
         return in_tiles(self.backbone, image, self.tile, self.tile_overlap)
 
-    def mixed(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
-        """The pairs, or mixtures of them: with the same weights for both of a pair."""
+    def mixup(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """The pairs unchanged, or mixed, with the same weights for both images of a pair."""
         if self.mixup_beta is None or np.random.rand() < 0.5:
             return degraded, clean
         share = float(np.random.beta(self.mixup_beta, self.mixup_beta))
@@ -66,5 +66,5 @@ class ImageRestorer(BaseModel):
         degraded = inputs if torch.is_tensor(inputs) else torch.stack(list(inputs))
         if mode == 'tensor':
             return self.restore(degraded)
-        degraded, clean = self.mixed(degraded, torch.stack([sample.clean for sample in data_samples or ()]))
+        degraded, clean = self.mixup(degraded, torch.stack([sample.clean for sample in data_samples or ()]))
         return dict(loss=F.l1_loss(self.backbone(degraded), clean))

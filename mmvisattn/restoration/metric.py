@@ -11,8 +11,8 @@ from mmvisattn.registry import METRICS
 CHANNELS = ('rgb', 'y')
 
 
-def as_written(image: Tensor) -> np.ndarray:
-    """A tensor (C, H, W) of 0 to 1 as the (H, W, C) pixels of an 8-bit file, still from 0 to 1."""
+def rounded_to_8_bits(image: Tensor) -> np.ndarray:
+    """Clip and round a tensor (C, H, W) of 0 to 1 as in an 8-bit file; returns (H, W, C), still from 0 to 1."""
     return (image.detach().cpu().double().clamp(0, 1) * 255).round().permute(1, 2, 0).numpy() / 255
 
 
@@ -35,9 +35,9 @@ def ssim(restored: np.ndarray, clean: np.ndarray) -> float:
 
 @METRICS.register_module()
 class RestorationMetric(BaseMetric):
-    """PSNR (dB) and SSIM, mean of the images.
+    """PSNR (dB) and SSIM, averaged over the images.
 
-    Both images are clipped to 0 to 1 and rounded to 8 bits, as the files would be; the data range is 1.
+    Both images are clipped to 0 to 1 and rounded to 8 bits, as in a file; the data range is 1.
 
     Args:
         channel: 'rgb': all channels together; 'y': the luma of ITU-R BT.601, for colour images.
@@ -56,7 +56,7 @@ class RestorationMetric(BaseMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            pair = [as_written(sample[name]) for name in ('restored', 'clean')]
+            pair = [rounded_to_8_bits(sample[name]) for name in ('restored', 'clean')]
             if self.crop:
                 pair = [image[self.crop:-self.crop, self.crop:-self.crop] for image in pair]
             if self.channel == 'y':

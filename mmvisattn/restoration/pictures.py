@@ -17,8 +17,8 @@ class Picture:
 
     Attributes:
         pixels: (H, W, 3) RGB or (H, W, 1) gray, float32, 0 to 1.
-        alpha: (H, W, 1), of the file's type, or None.
-        dtype: of the file: uint8 or uint16.
+        alpha: transparency (H, W, 1) in the file's dtype, or None.
+        dtype: dtype of the file: uint8 or uint16.
     """
     pixels: np.ndarray
     alpha: np.ndarray | None
@@ -45,7 +45,7 @@ def decode_picture(data: np.ndarray, name: object) -> Picture:
         ValueError: if it is no such file; the message calls it ``name``.
     """
     try:
-        # imdecode, because imread prints warnings and applies the camera's rotation.
+        # Not imread, which prints a warning if it cannot open a file. With this flag, no EXIF orientation is applied.
         image: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     except cv2.error:  # more pixels than OpenCV reads
         image = None
@@ -64,7 +64,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def write_picture(path: Path, picture: Picture) -> None:
-    """Write an image file, whole or not at all; the suffix says its format.
+    """Write an image file, whole or not at all; the suffix sets its format.
 
     Raises:
         ValueError: if the format does not exist, or cannot hold the bit depth or the transparency.
@@ -74,8 +74,8 @@ def write_picture(path: Path, picture: Picture) -> None:
         raise ValueError(f'{path}: JPEG holds neither 16 bits per channel nor transparency; write PNG')
     image = (picture.pixels.clip(0, 1) * np.iinfo(picture.dtype).max).round().astype(picture.dtype)[..., ::-1]
     if picture.alpha is not None:
-        colours = image if image.shape[-1] == 3 else image.repeat(3, axis=-1)
-        image = np.concatenate([colours, picture.alpha], axis=-1)
+        colors = image if image.shape[-1] == 3 else image.repeat(3, axis=-1)
+        image = np.concatenate([colors, picture.alpha], axis=-1)
     if not cv2.haveImageWriter(str(path)):
         raise ValueError(f'{path}: there is no image format {path.suffix or "without a suffix"}')
     _, data = cv2.imencode(path.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 95] if lossy else [])

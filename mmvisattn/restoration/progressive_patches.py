@@ -1,4 +1,4 @@
-"""Patches that grow in the course of a training while the batches shrink (Restormer, https://arxiv.org/abs/2111.09881)."""
+"""Patches that grow during a training while the batches shrink (Restormer, https://arxiv.org/abs/2111.09881)."""
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,11 +11,11 @@ from mmvisattn.registry import DATA_SAMPLERS, HOOKS
 
 @DATA_SAMPLERS.register_module()
 class ProgressiveBatchSampler(Sampler):
-    """Batches of (index, patch size) after a schedule; ``ProgressivePatchHook`` tells it the iteration.
+    """Batches of (index, patch size) that follow a schedule; ``ProgressivePatchHook`` sets the iteration.
 
     Args:
-        sampler: gives the indices.
-        batch_size: of the first stage, as the data loader's config says.
+        sampler: yields the indices.
+        batch_size: batch size of the first stage; mmengine passes that of the data loader.
         schedule: stages (first iteration, patch size, batch size), the first one from iteration 0.
 
     Raises:
@@ -34,7 +34,7 @@ class ProgressiveBatchSampler(Sampler):
         self.iteration = 0
 
     def stage(self) -> tuple[int, int]:
-        """Patch size and batch size of the present iteration."""
+        """Patch size and batch size of the current iteration."""
         return next(stage[1:] for stage in reversed(self.schedule) if stage[0] <= self.iteration)  # type: ignore
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -52,12 +52,12 @@ class ProgressiveBatchSampler(Sampler):
 
 @HOOKS.register_module()
 class ProgressivePatchHook(Hook):
-    """Tells the ``ProgressiveBatchSampler`` of the training the iteration, so that its schedule survives a resume.
+    """Sets the current iteration of the training's ``ProgressiveBatchSampler``, so that its schedule survives a resume.
 
-    Worker processes fetch a few batches in advance, so a stage starts a few iterations late (prefetching).
+    Worker processes prefetch a few batches, so a stage starts a few iterations late.
     """
 
-    def _tell(self, runner: Runner) -> None:
+    def _set_iteration(self, runner: Runner) -> None:
         sampler: Any = runner.train_dataloader.batch_sampler
         if not isinstance(sampler, ProgressiveBatchSampler):
             raise TypeError('ProgressivePatchHook: train_dataloader has no '
@@ -65,7 +65,7 @@ class ProgressivePatchHook(Hook):
         sampler.iteration = runner.iter
 
     def before_train(self, runner: Runner) -> None:
-        self._tell(runner)
+        self._set_iteration(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        self._tell(runner)
+        self._set_iteration(runner)

@@ -6,13 +6,13 @@ from torch import Tensor
 
 
 def tile_starts(side: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles start along a side; the last one ends with it."""
+    """Where tiles start along a side of an image; the last tile ends at the border."""
     last = max(0, side - tile)
     return [*range(0, last, tile - overlap), last]
 
 
 def _ramp(tile: int, overlap: int, device: torch.device) -> Tensor:
-    """The weights of a tile along a side: rising over the overlap, 1, falling."""
+    """The blending weights along a side of a tile: they rise over the overlap, stay at 1, and fall."""
     rising = torch.arange(1, tile + 1, device=device) / (overlap + 1)
     return torch.minimum(rising, rising.flip(0)).clamp(max=1)
 

@@ -1,1 +1,1 @@
-"""Pictures of trainings and models."""
+"""Pictures of what models attend to and modulate."""

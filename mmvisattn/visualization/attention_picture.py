@@ -1,4 +1,4 @@
-"""Maps over an image and tables by offset in one picture, one column a stage of a model."""
+"""Draw overlays on an image and tables by offset in one picture, one column per stage of a model."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Overlay:
     """A map to lay over the image.
 
     Attributes:
-        title: what it is.
-        values: (H, W), of any size; NaN where there is nothing. None: the stage has nothing of the kind.
+        title: title of the panel.
+        values: (H, W), of any size; NaN where there is no value. None: the stage has no such map.
         token: (row, column) on that map to mark, if any.
     """
     title: str
@@ -29,7 +29,7 @@ class Overlay:
 
 @dataclass(frozen=True)
 class OffsetTable:
-    """Values by offset between two tokens: (2 rows - 1, 2 cols - 1), of which the middle is the token itself."""
+    """Values by offset between two tokens: (2 rows - 1, 2 cols - 1), with offset (0, 0) in the middle."""
     title: str
     values: Tensor
 
@@ -38,13 +38,13 @@ Panel = Overlay | OffsetTable
 
 
 def token_at(point: tuple[float, float], height: int, width: int) -> tuple[int, int]:
-    """(row, column) on a map of the point (x, y) given as fractions of it."""
+    """(row, column) of a point (x, y), given as fractions of the map's width and height."""
     return min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
 
 
 @contextmanager
 def inputs_of(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, Tensor]]:
-    """Within, each module's last input is kept in the dict that this gives."""
+    """While active, record each module's last input in the returned dict."""
     inputs: dict[nn.Module, Tensor] = {}
     hooks = [module.register_forward_pre_hook(lambda module, args: inputs.update({module: args[0]})) for module in modules]
     try:
@@ -54,14 +54,14 @@ def inputs_of(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, Tensor]]
             hook.remove()
 
 
-def normalised(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalized(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """An RGB image (H, W, 3) of 0 to 255 as a model's input (1, 3, H, W)."""
     x = (torch.from_numpy(image).float() - torch.tensor(mean)) / torch.tensor(std)
     return x.permute(2, 0, 1)[None]
 
 
 def _draw_overlay(axes, image: np.ndarray, overlay: Overlay) -> None:
-    """The image in gray, coloured where the map has values, and the token marked."""
+    """Draw the image in gray, coloured where the map has values, and mark the token."""
     axes.set(title=overlay.title, xticks=[], yticks=[])
     axes.imshow(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cmap='gray')
     if overlay.values is None:
@@ -85,14 +85,14 @@ def _draw_table(figure: Figure, axes, table: OffsetTable) -> None:
     figure.colorbar(picture, ax=axes, shrink=0.8, location='bottom')
 
 
-def draw(image: np.ndarray, stages: Sequence[Sequence[Panel]], out: Path, title: str) -> None:
-    """Draw the panels of each stage below each other, the stages side by side.
+def draw_stages(image: np.ndarray, stages: Sequence[Sequence[Panel]], out: Path, title: str) -> None:
+    """Draw the panels of each stage in a column, and the stages side by side.
 
     Args:
         image: (H, W, 3), RGB.
-        stages: as many panels for each stage, of the same kinds.
+        stages: the panels of each stage; all stages have the same number and kinds of panels.
         out: the picture to write.
-        title: says which model and weights these are.
+        title: the names of the model and the weights.
     """
     heights = [image.shape[0] / image.shape[1] if isinstance(panel, Overlay) else 1 for panel in stages[0]]
     figure = Figure(figsize=(3.6 * len(stages), 3.6 * sum(heights) + 0.5 * len(heights) + 0.5), layout='constrained')

@@ -21,7 +21,7 @@ class Attended:
 
     Attributes:
         weights: (H, W) attention weights over the stage's map, mean of the heads; NaN outside the token's group.
-        bias: (2 rows - 1, 2 cols - 1) position bias by offset, mean of the heads; the middle is the token itself.
+        bias: (2 rows - 1, 2 cols - 1) position bias by offset, mean of the heads; offset (0, 0) is in the middle.
         token: (row, column) of the token.
     """
     weights: Tensor
@@ -49,7 +49,7 @@ def attended_by(block: CrossFormerBlock, x: Tensor, token: tuple[int, int]) -> A
 
 def last_attended(blocks: Sequence[CrossFormerBlock], inputs: dict[nn.Module, Tensor],
                   point: tuple[float, float]) -> Attended | None:
-    """What the token at ``point`` attends to in the last of some blocks, if there are any."""
+    """What the token at ``point`` attends to in the last of ``blocks``; None if there are no blocks."""
     if not blocks:
         return None
     x = inputs[blocks[-1]]
@@ -57,8 +57,8 @@ def last_attended(blocks: Sequence[CrossFormerBlock], inputs: dict[nn.Module, Te
 
 
 def attended_in_stages(model: CrossFormer, image: Tensor, point: tuple[float, float]) -> list[list[Panel]]:
-    """For each stage what the token at ``point`` (x, y as fractions of the image) attends to in the stage's last short and
-    last long distance block, and the position bias by offset in the former.
+    """For each stage, what the token at ``point`` (x, y as fractions of the image) attends to in the last short and the last
+    long distance block, and the position bias by offset of that short distance block.
 
     Args:
         model: in eval mode.

@@ -1,4 +1,4 @@
-"""What modulates and what is attended to in an SMT, in each stage."""
+"""The modulation and the attention in each stage of an SMT."""
 from collections.abc import Iterable
 
 import torch
@@ -16,7 +16,7 @@ def _last(kind: type, modules: Iterable[nn.Module]) -> nn.Module | None:
 
 
 def modulation_map(mixer: ScaleAwareModulation, x: Tensor) -> Tensor:
-    """How much a map (1, C, H, W) is modulated: (H, W), the modulator's magnitude, mean of the channels."""
+    """How strongly a map (1, C, H, W) is modulated: (H, W), the modulator's magnitude, mean of the channels."""
     _, heads = mixer.value_and_heads(x)
     return mixer.aggregation(heads)[0].abs().mean(0).float()
 
@@ -30,8 +30,8 @@ def attention_map(mixer: GlobalAttention, x: Tensor, token: tuple[int, int]) -> 
 
 
 def modulation_in_stages(model: SMT, image: Tensor, point: tuple[float, float]) -> list[list[Panel]]:
-    """For each stage the map that its last modulation multiplies with, and what the token at ``point`` (x, y as fractions of
-    the image) attends to in its last attention.
+    """For each stage, the magnitude of the modulator in its last modulation, and what the token at ``point`` (x, y as
+    fractions of the image) attends to in its last attention.
 
     Args:
         model: in eval mode.

@@ -1,8 +1,8 @@
-"""What checkpoints hold besides tensors, read as plain data.
+"""The contents of checkpoints besides tensors, read as plain data.
 
-``torch.load(weights_only=True)`` calls what is on its list with any arguments that a file gives. numpy's own constructors do
-not bear that: they build objects over memory of the file's choice. So each name on the list stands for a class or function
-here, which makes numbers, texts or nothing.
+``torch.load(weights_only=True)`` calls the functions on its list with any arguments that a file gives. numpy's own
+constructors are not safe then: they can build objects over memory that the file chooses. So each name on the list is mapped
+to a class or function of this module, which makes only numbers, texts or nothing.
 """
 import re
 from collections import OrderedDict
@@ -14,7 +14,7 @@ NUMBERS_AND_TEXTS = re.compile(r'[?biufcSU]\d*$')
 
 
 class Inert:
-    """Something whose content nobody needs, such as a path or a date."""
+    """Placeholder for an object whose content is not needed, such as a path or a date."""
 
     def __new__(cls, *_):
         return super().__new__(cls)
@@ -31,7 +31,7 @@ class DType:
 
     def __init__(self, code: str, *_):
         if not NUMBERS_AND_TEXTS.match(str(code)):
-            raise ValueError(f'arrays of numpy type {code!r} are not read')
+            raise ValueError(f'arrays of numpy type {code!r} are not supported')
         self.dtype = np.dtype(str(code))
 
     def __setstate__(self, state: tuple) -> None:
@@ -39,9 +39,9 @@ class DType:
 
 
 class Array(np.ndarray):
-    """A pickled array of numbers or texts. It is made empty, whatever the arguments, and filled once from its checked state.
+    """A pickled array of numbers or texts. It is created empty, with any arguments, and filled once from its checked state.
 
-    A second filling would free memory that a tensor made of the array in between still refers to.
+    A second filling would free memory that a tensor made from the array may still use.
     """
 
     is_filled = False
@@ -55,15 +55,15 @@ class Array(np.ndarray):
             raise ValueError('an array is filled twice')
         self.is_filled = True
         if not isinstance(kind, DType) or not isinstance(data, bytes):
-            raise ValueError('only arrays of numbers and texts are read')
+            raise ValueError('only arrays of numbers and texts are supported')
         if not all(isinstance(side, int) and side >= 0 for side in shape):
-            raise ValueError(f'an array of shape {shape} is not read')
+            raise ValueError(f'an array of shape {shape} is not valid')
         if len(data) != kind.dtype.itemsize * int(np.prod(shape, dtype=object)):
             raise ValueError(f'an array of shape {shape} and type {kind.dtype} has {len(data)} bytes')
         super().__setstate__((version, shape, kind.dtype, bool(is_fortran), data))  # type: ignore[arg-type]
 
     def __reduce__(self):
-        return self.view(np.ndarray).__reduce__()  # written as what it was read from
+        return self.view(np.ndarray).__reduce__()  # pickled as a plain numpy array again
 
 
 def _reconstruct(*_) -> Array:
@@ -72,7 +72,7 @@ def _reconstruct(*_) -> Array:
 
 def _scalar(kind: DType, data: bytes) -> np.generic:
     if not isinstance(kind, DType) or not isinstance(data, bytes) or len(data) != kind.dtype.itemsize:
-        raise ValueError('only scalars of numbers and texts are read')
+        raise ValueError('only scalars of numbers and texts are supported')
     return np.frombuffer(data, kind.dtype)[0]
 
 
@@ -80,7 +80,7 @@ def _no_bytes(*_) -> bytes:
     return b''
 
 
-# numpy 2 renamed numpy.core to numpy._core; files have either. An empty array is pickled with bytes().
+# numpy 2 renamed numpy.core to numpy._core; files use either name. An empty array is pickled with bytes().
 NUMPY_TYPES: list = [
     (Array, 'numpy.ndarray'), (DType, 'numpy.dtype'), (_no_bytes, 'builtins.bytes'), (_no_bytes, '__builtin__.bytes'),
     *((function, f'numpy.{core}.multiarray.{name}')
@@ -99,7 +99,7 @@ def _history_buffer_method(owner: type, name: str):
 # mmengine's training checkpoints hold the latest losses.
 HISTORY_TYPES: list = [HistoryBuffer, (_history_buffer_method, 'builtins.getattr')]
 
-# CrossFormer's and SMT's files hold their training configuration, TopFormer's their command line's arguments.
+# CrossFormer's and SMT's files hold their training configuration, TopFormer's files their command-line arguments.
 INERT_TYPES: list = [
     (OrderedDict, 'yacs.config.CfgNode'),
     *((Inert, name) for name in (

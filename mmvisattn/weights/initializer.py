@@ -1,4 +1,4 @@
-"""Official weights through a config."""
+"""Loading official weights from a config."""
 from mmengine.logging import print_log
 from torch import nn
 
@@ -9,7 +9,7 @@ from .loading import load_official
 
 @WEIGHT_INITIALIZERS.register_module()
 class OfficialPretrained:
-    """``init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…)``: strict, and reported in the log.
+    """``init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…)``: strict loading, with a report in the log.
 
     Args:
         checkpoint: a path or URL of a file as the authors publish it, or the name of a model ('smt-small'): a classifier, or

@@ -1,4 +1,4 @@
-"""How a family's official names become ours."""
+"""The mapping from a family's official tensor names to ours."""
 import re
 from collections.abc import Container
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ class KeyMap:
     """The names of one family of official checkpoints.
 
     Attributes:
-        rules: (pattern, replacement) of regular expressions, all applied in order to the start of an official name, which
-            begins with the part of the model that it belongs to: ``backbone.…``, ``decode_head.…``. So do the results; where
-            the authors' backbone holds what is a neck here, they begin with ``neck.…``. Results that end in ``[0]``,
-            ``[1]``, … are the parts of one tensor along its first dimension.
-        alternatives: (pattern, replacement) applied to a result that the model does not have, taken if the model has what
-            they give.
-        dropped: patterns of official names of the backbone, without ``backbone.``, that have no place in a dense-prediction
-            model: the ImageNet classifier, and buffers that are computed instead.
+        rules: regular expressions (pattern, replacement), all applied in order to the start of an official name. Official
+            names and results begin with a part of the model: ``backbone.…``, ``decode_head.…``. A result begins with
+            ``neck.…`` if the authors' backbone contains what is a neck here. Results that end in ``[0]``, ``[1]``, … are the
+            parts of one tensor along its first dimension.
+        alternatives: (pattern, replacement) applied to a result that the model does not have; used if the model has the new
+            name.
+        dropped: patterns of official names of the backbone, without ``backbone.``, that a dense-prediction model does not
+            need: the ImageNet classifier, and buffers that are computed instead.
     """
     rules: tuple[tuple[str, str], ...] = ()
     alternatives: tuple[tuple[str, str], ...] = ()

@@ -23,11 +23,11 @@ class LoadReport:
     Attributes:
         loaded: our names of the tensors that were set.
         dropped: official names left out on purpose (the ImageNet classifier, buffers that are computed instead).
-        unused: parts of a whole segmentor or detector that are left out because only a backbone is to be filled.
+        unused: parts of a whole segmentor or detector that are left out because the model is only a backbone.
         unneeded: our names of tensors of stages that are not built, because no output of the backbone needs them.
-        absent: parts of the model of which the checkpoint holds nothing, because it is an ImageNet checkpoint; they keep
-            the values they had.
-        weights: which weights were taken, where the file holds averaged ones too.
+        absent: parts of the model that the checkpoint does not contain, because it is an ImageNet checkpoint; they keep
+            their values.
+        weights: which weights were loaded, if the file also holds averaged ones.
         adapted: our names of the stem's kernels that were fitted to other input channels.
     """
     loaded: list[str] = field(default_factory=list)
@@ -44,13 +44,13 @@ class LoadReport:
             lines.append(f'dropped {len(self.dropped)} that only the classifier or the released code uses: '
                          + ', '.join(self.dropped))
         if self.unused:
-            lines.append(f'left out, for this is a backbone alone: {", ".join(self.unused)}')
+            lines.append(f'left out, because this model is only a backbone: {", ".join(self.unused)}')
         if self.unneeded:
-            lines.append(f'left out {len(self.unneeded)} of stages that no output needs: {", ".join(self.unneeded)}')
+            lines.append(f'left out {len(self.unneeded)} in stages that no output needs: {", ".join(self.unneeded)}')
         if self.adapted:
             lines.append(f'fitted {len(self.adapted)} kernels to the number of input channels: {", ".join(self.adapted)}')
         if self.absent:
-            lines.append(f'not in this checkpoint, and left as they were: {", ".join(self.absent)}')
+            lines.append(f'not in this checkpoint, left unchanged: {", ".join(self.absent)}')
         return '; '.join(lines)
 
 
@@ -78,9 +78,9 @@ def _expected(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _with_parts(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, str]:
-    """For each name of a file the official name with the part that it belongs to.
+    """Map each name in a file to the official name that begins with the part of the model.
 
-    Files of whole models name the backbone, ImageNet checkpoints do not.
+    Files of whole models have the prefix ``backbone.``, ImageNet checkpoints do not.
     """
     names = {name: name.removeprefix('module.') for name in state}
     if any(name.startswith(BACKBONE) for name in names.values()):
@@ -107,9 +107,9 @@ def _listed(title: str, names: list[str]) -> str:
 
 
 def is_official(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
-    """Whether the tensors of a file are named as the authors name them, rather than as in this package.
+    """Whether the tensors of a file have the authors' names rather than those of this package.
 
-    Heads and necks have the same names in both, so what counts is which way more of the model is found.
+    Heads and necks can have the same names in both, so the naming that finds more of the model's tensors decides.
     """
     try:
         keys = key_map_of(getattr(module, 'backbone', module))
@@ -147,12 +147,12 @@ def _adapt(found: dict[str, Tensor], expected: Mapping[str, Tensor]) -> list[str
 
 def load_official(module: nn.Module, source: str | Path | Mapping, weights: str = 'ema',
                   in_channels: str = 'strict') -> LoadReport:
-    """Fill a model with weights as the papers' authors publish them, all of them or none.
+    """Load weights that the papers' authors published into a model, all of them or none.
 
     Args:
-        module: a backbone of this package, or anything with one as ``.backbone``, such as a segmentor or detector. Its
-            other parts have the names of mmseg and mmdet in the authors' files, too.
-        source: a path, URL or dict, see ``read_checkpoint``. A backbone is also filled from a whole segmentor's or
+        module: a backbone of this package, or a model with such a ``.backbone``, such as a segmentor or detector. The
+            other parts have the names of mmseg and mmdet, also in the authors' files.
+        source: a path, URL or dict, see ``read_checkpoint``. A backbone can also be loaded from a whole segmentor's or
             detector's checkpoint.
         weights: 'ema' or 'raw', see ``read_checkpoint``.
         in_channels: 'strict': the model takes as many input channels as the file's; 'adapt': the first convolutions'
@@ -163,8 +163,9 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
 
     Raises:
         TypeError: if the backbone's family has no official weights.
-        ValueError: if any tensor is missing, left over or of another shape. Nothing is loaded then. Only an ImageNet
-            classifier may be left over, and only in an ImageNet checkpoint may all parts but the backbone be missing.
+        FileNotFoundError: if there is no such file, or the download fails.
+        ValueError: if any tensor is missing, left over, given twice or of another shape; then nothing is loaded. Only an
+            ImageNet classifier may be left over, and only an ImageNet checkpoint may lack all parts but the backbone.
     """
     if in_channels not in IN_CHANNELS:
         raise ValueError(f"in_channels='{in_channels}' is not one of {IN_CHANNELS}")
@@ -176,7 +177,7 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
     report, clashes = LoadReport(weights=note), []
     parts = {part_of(name) for name in expected}
     for given, official in _with_parts(state, expected).items():
-        # A classifier's head may stand beside a backbone that is named.
+        # A file may hold a classifier's head next to a backbone with its prefix.
         if keys.drops(official.removeprefix(BACKBONE)) and (official.startswith(BACKBONE) or part_of(official) not in parts):
             report.dropped.append(given)
             continue
@@ -240,6 +241,6 @@ def load_whole(model: nn.Module, source: str | Path, weights: str = 'ema') -> Lo
         reason = ' '.join(str(error).split())
         raise ValueError(f'the checkpoint {source} does not fit the config: {reason}') from error
     if report.absent:
-        raise ValueError(f'the checkpoint {source} holds no {" and no ".join(report.absent)}: it is for training '
+        raise ValueError(f'the checkpoint {source} holds no {" and no ".join(report.absent)}: it can only start a training '
                          "(init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…) of the backbone)")
     return report

@@ -48,7 +48,7 @@ def _content(path: Path) -> object:
 
 
 def _is_state(content: object) -> bool:
-    """Whether this is a state dict. Its methods are not asked, which a file can replace by data."""
+    """Whether this is a state dict. Its methods are not called, because a file can replace them by data."""
     return isinstance(content, Mapping) and len(content) > 0 and all(
         isinstance(name, str) and isinstance(content[name], Tensor) for name in content)
 
@@ -61,7 +61,7 @@ def _assert_plain(state: Mapping[str, Tensor], source: str) -> None:
 
 
 def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tensor], str]:
-    """The state dict within a file's content, and where it was found, in words, if the file has averaged weights too."""
+    """The state dict in a file's content, and a note on which weights it holds if the file also has averaged ones."""
     if weights not in WEIGHTS:
         raise ValueError(f"weights='{weights}' is not one of {WEIGHTS}")
     note, seen = '', set()
@@ -87,17 +87,17 @@ def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tenso
 
 
 def _reason(error: Exception) -> str:
-    """Why a file was refused: what it refers to that is no data, or the first line of torch's message."""
+    """Why a file was refused: the code that it refers to, or the first line of torch's message."""
     if refused := re.search(r'(?:GLOBAL|global) (\S+)', str(error)):
         return f'it refers to {refused[1]}, which is no data'
     if refused := re.search(r'Unsupported operand \d+', str(error)):
-        return f"{refused[0]} in its pickle; torch.save writes one that can be read with its default protocol"
+        return f'{refused[0]} in its pickle; save the file again with the default protocol of torch.save'
     lines = re.sub(r'\x1b\[\d*m', '', str(error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
 def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[dict[str, Tensor], str]:
-    """As ``read_checkpoint``, with a note on which weights these are, for files that hold several."""
+    """Like ``read_checkpoint``, with a note on which weights were read if the file holds several."""
     if isinstance(source, Mapping):
         return _unwrap(source, weights, 'the given dict')
     path = _path_of(source)
@@ -111,17 +111,17 @@ def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[di
 
 
 def read_checkpoint(source: str | Path | Mapping, weights: str = 'ema') -> dict[str, Tensor]:
-    """The tensors of a checkpoint by the names it gives them.
+    """The tensors of a checkpoint, by their names in the file.
 
     Args:
         source: a path, a URL (http, https; fetched once, with a progress bar), the name of a model (``list_models``), or
             what such a file contains. The weights may be the whole file or lie under ``state_dict_ema``, ``model``,
             ``state_dict`` or ``params``.
-        weights: 'ema' takes averaged weights (``state_dict_ema``) where the file has them, as the authors do; 'raw' takes
-            those that they are the average of.
+        weights: 'ema' reads averaged weights (``state_dict_ema``) if the file has them, as the authors do; 'raw' reads the
+            weights before averaging.
 
     Raises:
         FileNotFoundError: if there is no such file, or the download fails.
-        ValueError: if the file is damaged, is no checkpoint, wants to run code when read, or has no raw weights.
+        ValueError: if the file is damaged, is no checkpoint, would run code when read, or lacks the raw weights.
     """
     return read_weights(source, weights)[0]

@@ -1,4 +1,4 @@
-"""Fitting a config to the command line and the machine."""
+"""Adapting a config to the command line and to CPUs."""
 import argparse
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_sync_bn_becomes_bn_without_a_gpu():
     assert cfg.model.backbone.norm_cfg.type == cfg.model.decode_head.norm_cfg.type == 'BN'
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='says what a machine without a GPU says')
+@pytest.mark.skipif(torch.cuda.is_available(), reason='tests the message without a GPU')
 def test_launchers_that_need_gpus_say_so():
     with pytest.raises(UsageError, match='--launcher slurm'):
         load_config(argparse.Namespace(config=CONFIG, work_dir=None, cfg_options={}, launcher='slurm', local_rank=0))

@@ -1,4 +1,4 @@
-"""mmengine's training checkpoints load, and hostile ones do not run, in a process set up as the tools are."""
+"""mmengine's training checkpoints load, and hostile ones do not run, in a process set up like the tools."""
 import pytest
 from mmengine.logging import HistoryBuffer
 

@@ -1,10 +1,10 @@
-"""Every detector's config is sound; one of each detector and family trains a step and predicts."""
+"""Every detector's config is checked; one of each detector and family trains a step and predicts."""
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.recipes import DROP_PATH, assert_imagenet_preprocessing, norms_called_so, trained_parameters
+from helpers.recipes import DROP_PATH, assert_imagenet_preprocessing, is_named_norm, trained_parameters
 from helpers.reduced import DETECTORS, ROOT, groups_in_a_name, reduced_detector
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -12,7 +12,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, DefaultScope, init_default_scope
 
 from mmvisattn.cli.checks import check_model
-from mmvisattn.config import dicts
+from mmvisattn.config import dicts_in
 
 mmdet = pytest.importorskip('mmdet')
 NAME = re.compile(r'(?P<model>[a-z]+-[a-z-]+?)(?P<group>-g\d+|-square)?_(?P<head>[a-z0-9-]+)'
@@ -22,9 +22,9 @@ HEADS = dict(RetinaNet='retinanet', MaskRCNN='mask-rcnn', CascadeRCNN='cascade-m
 # By family and detector: learning rate, weight decay, which parameters do not decay, gradient clipping.
 RECIPES = {
     ('crossformer', None): (1e-4, 1e-4, None, None), ('topformer', None): (1e-4, 1e-4, None, None),
-    ('smt', None): (1e-4, 0.05, None, None), ('smt', 'MaskRCNN'): (2e-4, 0.05, norms_called_so, None),
+    ('smt', None): (1e-4, 0.05, None, None), ('smt', 'MaskRCNN'): (2e-4, 0.05, is_named_norm, None),
     ('smt', 'SparseRCNN'): (2.5e-5, 1e-4, None, 1), ('smt', 'DINO'): (1e-4, 1e-4, None, 0.1)}
-# By epochs: where the rate falls to a tenth.
+# By epochs: the epochs after which the rate falls to a tenth.
 STEPS = {12: [8, 11], 36: [27, 33]}
 ON_COCO = pytest.mark.parametrize(
     'path', [path for path in DETECTORS if re.search(r'e_coco$', path.stem)], ids=lambda path: path.stem)
@@ -133,7 +133,7 @@ LOSSES = {
 def test_the_losses_are_the_detectors_own(path):
     model = Config.fromfile(path).model
     found = [(part.type, part.loss_weight) for name in ('roi_head', 'bbox_head', 'rpn_head')
-             for part in dicts(model.get(name) or {}) if 'loss_weight' in part]
+             for part in dicts_in(model.get(name) or {}) if 'loss_weight' in part]
     assert sorted(found) == sorted(LOSSES[model.type])
 
 

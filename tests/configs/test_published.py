@@ -1,4 +1,4 @@
-"""Every published model is the config that it stands beside: its parameters and multiply-adds are the published ones."""
+"""Every published model agrees with its config: parameters and multiply-adds are the published ones."""
 import re
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def dense(family):
 
 
 def as_published(value, published):
-    """Equal to 0.5 %, or in the digits that are published."""
+    """Equal to 0.5 %, or in the published digits."""
     unit = 1.0 if isinstance(published, int) else 0.1
     return abs(value - published) <= max(0.005 * published, unit / 2)
 
@@ -51,7 +51,7 @@ def test_crossformer_pp_small_with_retinanet():
     assert (found.parameters, found.macs) == (pytest.approx(33.04, rel=1e-3), pytest.approx(268.6, rel=1e-3))
 
 
-# The released S is larger than the published one, which has 20.5 M parameters with its ImageNet head, by this many.
+# Millions of parameters by which the released S exceeds the published one, which has 20.5 M with its ImageNet head.
 LARGER_S = 22.55 - 20.5
 
 
@@ -81,7 +81,7 @@ def test_how_many_are_counted():
     assert [len(dense(family)) for family in ('crossformer', 'smt', 'topformer')] == [20, 9, 8]
 
 
-# Published metrics by the beginning of a config's name, for the second time, so that none is changed unnoticed.
+# Published metrics by the beginning of a config's name, repeated here so that no change goes unnoticed.
 FIGURES = {
     'crossformer-small-g14_fpn': [46.4], 'crossformer-base-g14_fpn': [48.0], 'crossformer-large-g14_fpn': [49.1],
     'crossformer-pp-small-g14_fpn': [47.4], 'crossformer-pp-base-g7_fpn': [48.6],
@@ -115,7 +115,7 @@ FIGURES = {
 }
 
 
-def test_figures_stand_beside_their_configs():
+def test_the_metafiles_have_the_published_figures():
     for name, model in PUBLISHED.items():
         start = max((start for start in FIGURES if name.startswith(start)), key=len)
         assert [value for result in model.get('Results', []) for value in result['Metrics'].values()] == FIGURES[start], name
@@ -128,15 +128,15 @@ def test_the_tables_are_those_of_the_metafiles():
     assert done.returncode == 0, done.stderr
 
 
-def test_every_config_is_published_or_listed_apart():
-    """Those with published figures are in the metafiles, the others in the READMEs' lists, and none in both."""
+def test_every_config_is_published_or_listed_separately():
+    """Configs with published figures are in the metafiles, the others in the READMEs' lists, and none in both."""
     published = {ROOT / model['Config'] for model in PUBLISHED.values() if 'Config' in model}
     assert published <= set(CONFIGS)
     for path in CONFIGS:
         readme = (path.parent / 'README.md').read_text()
-        apart = re.sub(r'<!-- table: .*?<!-- end -->', '', readme, flags=re.DOTALL)
+        lists = re.sub(r'<!-- table: .*?<!-- end -->', '', readme, flags=re.DOTALL)
         assert path.name in readme, f'{path.name} is in no README'
-        assert path not in published or path.parent.name == 'restormer' or path.name not in apart
+        assert path not in published or path.parent.name == 'restormer' or path.name not in lists
 
 
 def test_the_names_of_models_are_those_of_their_configs():

@@ -1,9 +1,9 @@
-"""Every config builds, trains a step and predicts; names say what is in them; the model index lists them."""
+"""Every segmentor's config builds, trains a step and predicts; its name describes its content; the recipe is the paper's."""
 import re
 
 import pytest
 import torch
-from helpers.recipes import DROP_PATH, assert_imagenet_preprocessing, norms_called_so, trained_parameters
+from helpers.recipes import DROP_PATH, assert_imagenet_preprocessing, is_named_norm, trained_parameters
 from helpers.reduced import CONFIGS, DETECTORS, RESTORERS, SEGMENTORS, groups_in_a_name, reduced
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -70,7 +70,7 @@ RECIPES = {
     ('topformer', 'SimpleHead'): (1.2e-4, 0.01, None, 10, 1.0, 1500, 160000),
     ('topformer-tiny', 'SimpleHead'): (3e-4, 0.01, None, 10, 1.0, 1500, 160000),
     ('crossformer', 'FPNHead'): (1e-4, 1e-4, None, 1, 0.9, 0, 80000),
-    ('crossformer', 'UPerHead'): (6e-5, 0.01, norms_called_so, 1, 1.0, 1500, 160000),
+    ('crossformer', 'UPerHead'): (6e-5, 0.01, is_named_norm, 1, 1.0, 1500, 160000),
     ('smt', 'UPerHead'): (6e-5, 0.01, None, 1, 1.0, 1500, 160000),
     ('restormerencoder', 'FPNHead'): (1e-4, 1e-4, None, 1, 0.9, 0, 80000),  # ours
 }

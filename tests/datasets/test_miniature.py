@@ -39,18 +39,18 @@ def test_scenes_vary_and_hold_every_class():
             assert (scene.labels[mask] == cls + 1).all()
 
 
-def test_colour_does_not_tell_classes_apart():
+def test_color_does_not_separate_classes():
     """The best class for each coarse colour, learned on half the scenes, is rarely right for shapes of the others."""
     drawn = list(writer.scenes('training', 80, 0))
     votes = np.zeros((8**3, len(writer.CLASSES) + 1))
     scores = []
     for i, scene in enumerate(drawn):
-        colour = (scene.image // 32).astype(int) @ (64, 8, 1)
+        color = (scene.image // 32).astype(int) @ (64, 8, 1)
         is_shape = scene.labels > 2
         if i < 40:
-            np.add.at(votes, (colour[is_shape], scene.labels[is_shape]), 1)
+            np.add.at(votes, (color[is_shape], scene.labels[is_shape]), 1)
         else:
-            scores.append((votes.argmax(1)[colour] == scene.labels)[is_shape].mean())
+            scores.append((votes.argmax(1)[color] == scene.labels)[is_shape].mean())
     assert np.mean(scores) < 0.3
 
 

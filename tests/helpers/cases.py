@@ -1,4 +1,5 @@
 """The backbones under the contract of ``tests/models/test_contract.py``: a new family adds an entry."""
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,16 +8,16 @@ from mmengine.registry import MODELS
 
 @dataclass(frozen=True)
 class BackboneCase:
-    """A tiny variant of a family, and what it must return.
+    """A tiny variant of a family, and the maps that it must return.
 
     Attributes:
         type: the registered name, without scope.
         tiny: constructor arguments of a variant that is fast to run.
-        strides: of the returned maps.
-        channels: of the returned maps of the tiny variant.
+        strides: strides of the returned maps.
+        channels: channels of the returned maps of the tiny variant.
         archs: the channels that each named variant returns.
         num_stages: the largest ``frozen_stages``.
-        first_side: the side of the first map for that of the image.
+        first_side: side of the image to side of the first map.
     """
     type: str
     tiny: dict
@@ -24,7 +25,7 @@ class BackboneCase:
     channels: tuple[int, ...]
     archs: dict[str, tuple[int, ...]]
     num_stages: int
-    first_side: Callable[[int], int] = lambda side: -(-side // 4)
+    first_side: Callable[[int], int] = lambda side: math.ceil(side / 4)
 
     def build(self, **kwargs):
         return MODELS.build(dict(type=f'mmvisattn.{self.type}', **dict(self.tiny, **kwargs)))
@@ -66,7 +67,7 @@ BACKBONES = {
             archs=dict(tiny=(64, 128, 256, 512), small=(64, 128, 256, 512), base=(64, 128, 256, 512),
                        large=(96, 192, 384, 768)),
             num_stages=4,
-            first_side=lambda side: max(1, -(-side // 2) // 2)),
+            first_side=lambda side: max(1, math.ceil(side / 2) // 2)),
         BackboneCase(
             type='TopFormer',
             tiny=dict(

@@ -1,7 +1,8 @@
 """Parameters and multiply-adds of whole models, counted as the papers' authors count them.
 
-Counted are convolutions, linear layers and attention's two products, padded tokens included; of detectors, the heads on all
-levels of the pyramid, 1000 proposals through each box head and 100 through each mask head; of segmentors, no auxiliary head.
+The multiply-adds are those of convolutions, linear layers and the two products of attention, with padded tokens. Detectors
+are counted with the heads on all levels of the pyramid, 1000 proposals through each box head and 100 through each mask head;
+segmentors are counted without the auxiliary head.
 """
 import math
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from mmvisattn.models.smt.backbone import GlobalAttention
 
 
 def macs_on_padding(model: CrossFormer, height: int, width: int) -> int:
-    """What the released code spends on padding maps to whole groups; here none is padded."""
+    """Multiply-adds of the released code that are due to padding maps to whole groups; here maps are not padded."""
     total = 0
     for i, (stage, dims) in enumerate(zip(model.stages, model.out_channels)):
         rows, cols = (math.ceil(side / 2**(i + 2)) for side in (height, width))
@@ -35,7 +36,7 @@ def macs_on_padding(model: CrossFormer, height: int, width: int) -> int:
 
 
 def watch(model: nn.Module) -> None:
-    """Let the modules that multiply activations by activations remember how often they do."""
+    """Let modules record the multiply-adds of products of activations, and their elementwise operations."""
     def attention(module, args, output):
         _, dims, height, width = args[0].shape
         module.macs_of_products = 2 * dims * (height * width)**2
@@ -53,7 +54,7 @@ def watch(model: nn.Module) -> None:
 
 
 def run(model: nn.Module, height: int, width: int) -> None:
-    """One pass of an image through everything that counts."""
+    """One forward pass of an image through every part that is counted."""
     x = model.backbone(torch.empty(1, 3, height, width, device='meta'))
     x = model.neck(x) if getattr(model, 'neck', None) is not None else x
     for name in ('decode_head', 'bbox_head', 'rpn_head'):
@@ -81,8 +82,8 @@ class Count:
     Attributes:
         parameters: of the whole model, auxiliary head included.
         macs: convolutions, linear layers and products of activations, as if maps were padded where the authors pad them.
-        products: what of it are products of activations.
-        elementwise: two per element for each norm and one for each activation, which some count besides.
+        products: the part of ``macs`` that is products of activations.
+        elementwise: two per element for each norm and one for each activation, which some authors also count.
     """
     parameters: float
     macs: float

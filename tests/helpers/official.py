@@ -31,12 +31,12 @@ def model_of(path) -> nn.Module:
 
 
 def backbone_shapes(model: nn.Module, name: str) -> dict[str, list[int]]:
-    """The official names and shapes of a model's backbone, after the recording of it."""
+    """The official names and shapes of a model's backbone, from its recording."""
     recorded = golden.read(RECORDINGS[re.match(r'[a-z]+-(?:pp-)?[a-z]+', name)[0]])['tensors']
-    # As in the authors' dense code: no classifier, and one name is another than in their ImageNet files.
+    # As in the authors' dense code: no classifier, and one name differs from their ImageNet files.
     shapes = {f'backbone.{official}'.replace('.local_conv.', '.dw_conv.'): shape
               for official, shape in recorded if not re.match(r'head\.|norm\.', official)}
-    if name.startswith('crossformer-pp-base'):  # named as ++S, but half as wide again
+    if name.startswith('crossformer-pp-base'):  # the names of ++S, but 1.5 times as wide
         translate, ours = key_map_of(model.backbone).translate, model.state_dict()
         shapes = {official: list(ours[translate(official, ours)].shape) for official in shapes}
     return shapes
@@ -58,7 +58,7 @@ def checkpoint(model: nn.Module, name: str) -> dict[str, Tensor]:
 
 
 def wrapped(state: dict[str, Tensor]) -> dict:
-    """A state dict as mmcv 1 and timm save it, with what else such files hold."""
+    """A state dict as mmcv 1 and timm save it, with the other contents of such files."""
     return dict(
         meta=dict(epoch=12, iter=np.int64(87960), seed=np.float64(0), CLASSES=('wall', 'building'), PALETTE=np.eye(3)),
         args=argparse.Namespace(lr=1e-4, resume='', opt_betas=None),

@@ -1,4 +1,4 @@
-"""What the recipes of segmentors and detectors share."""
+"""Shared by the tests of the recipes of segmentors and detectors."""
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS
@@ -13,8 +13,8 @@ def trained_parameters(cfg):
     return {name: groups[id(p)] for name, p in model.named_parameters()}
 
 
-def norms_called_so(name):
-    """What the released recipes exempt from decay: 'norm' in the authors' names, in which a cooling layer's is 'ex_ln'."""
+def is_named_norm(name):
+    """Whether the released recipes exempt it from decay: 'norm' in the authors' names; a cooling layer's is 'ex_ln'."""
     return 'norm' in name and 'cooling.norm' not in name
 
 
@@ -27,6 +27,6 @@ DROP_PATH = {
 
 
 def assert_imagenet_preprocessing(preprocessor):
-    """RGB with ImageNet's mean and deviation, which all published weights are for."""
+    """RGB with ImageNet's mean and standard deviation, as for all published weights."""
     assert preprocessor.mean == [123.675, 116.28, 103.53] and preprocessor.std == [58.395, 57.12, 57.375]
     assert preprocessor.bgr_to_rgb

@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from mmvisattn.config import dicts, without_sync_bn
+from mmvisattn.config import dicts_in, without_sync_bn
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
@@ -15,21 +15,21 @@ SEGMENTORS = [path for path in CONFIGS if path not in DETECTORS and path not in 
 
 
 def groups_in_a_name(backbone: Config) -> str | None:
-    """What a config's name says of its CrossFormer's groups, where they are not the architecture's own."""
+    """The part of a config's name for CrossFormer's groups; None if they are the architecture's own."""
     if backbone.get('lda_scope') == 'square':
         return '-square'
     size = backbone.get('group_size')
     return size and f'-g{size if isinstance(size, int) else size[0]}'
 
 
-def at_hand(loader: Config, data_root: Path) -> None:
-    """Batches of 2 of other data of the same layout, without worker processes."""
+def replace_data(loader: Config, data_root: Path) -> None:
+    """Load batches of 2 from other data of the same layout, without worker processes."""
     loader.batch_size, loader.num_workers, loader.persistent_workers = 2, 0, False
     loader.dataset.data_root = str(data_root)
 
 
 def shallow(model: Config) -> None:
-    """At most three blocks a stage."""
+    """Keep at most three blocks per stage."""
     without_sync_bn(model)
     arch = getattr(MODELS.get(model.backbone.type), 'archs', {}).get(model.backbone.get('arch'), {})
     if 'depths' in arch:
@@ -40,26 +40,26 @@ def reduced_detector(path: Path, data_root: Path) -> Config:
     """The config with a shallow backbone, narrow heads, sides of at most 160 pixels, and the miniature data's classes."""
     cfg = Config.fromfile(path)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        at_hand(loader, data_root)
+        replace_data(loader, data_root)
         loader.dataset.type = 'mmvisattn.MiniatureCocoDataset'
-        for step in dicts(loader.dataset.pipeline):
+        for step in dicts_in(loader.dataset.pipeline):
             if 'scale' in step:
                 step['scale'] = (160, 128)
             if 'scales' in step:
                 step['scales'] = [(160, 96), (160, 128)]
     fewer = dict(num_classes=8, fc_out_channels=64, num_queries=50, num_proposals=20, nms_pre=200, max_per_img=50, num=32)
-    for part in dicts(cfg.model):
+    for part in dicts_in(cfg.model):
         part.update({name: number for name, number in fewer.items() if name in part})
     shallow(cfg.model)
     return cfg
 
 
 def reduced(path: Path, data_root: Path, crop: int = 64) -> Config:
-    """The config with at most three blocks a stage, crops of ``crop`` pixels, batches of 2, no worker processes, and other
+    """The config with at most three blocks per stage, crops of ``crop`` pixels, batches of 2, no worker processes, and other
     data of the same layout."""
     cfg = Config.fromfile(path)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        at_hand(loader, data_root)
+        replace_data(loader, data_root)
         for step in loader.dataset.pipeline:
             if 'crop_size' in step:
                 step.crop_size = (crop, crop)

@@ -1,10 +1,10 @@
-"""What tests of the tools share: settings of a short run, its log, and how a tool should fail."""
+"""Shared by the tests of the tools: settings of a short run, its log, and how a tool should fail."""
 import json
 from pathlib import Path
 
 
 def options(data_root, interval, **settings):
-    """Batches of two images without worker processes, validated and saved every ``interval``."""
+    """Command-line options for batches of two images without workers, validated and saved every ``interval``."""
     settings = dict({
         'data_root': data_root, 'train_dataloader.batch_size': 2, 'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False, 'val_dataloader.num_workers': 0,
@@ -15,12 +15,13 @@ def options(data_root, interval, **settings):
 
 
 def scalars(work_dir: Path) -> list[dict]:
-    """What the runs in a work folder logged, in its order."""
+    """The scalars that the runs in a work folder logged, in order."""
     return [json.loads(line) for path in sorted(work_dir.glob('*/vis_data/scalars.json'))
             for line in path.read_text().splitlines()]
 
 
-def failed_clearly(done, *words):
+def assert_refused(done, *words):
+    """The tool failed with one line that holds the words."""
     assert done.returncode == 1
     assert 'Traceback' not in done.stderr
     message = done.stderr.strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""What every backbone promises, once for all families."""
+"""The contract of every backbone, tested once for all families."""
 import copy
 import math
 
@@ -17,8 +17,8 @@ SIZES = [(1, 1), (2, 3), (31, 33), (64, 64), (65, 97), (40, 130)]
 every_backbone = pytest.mark.parametrize('case', BACKBONES.values(), ids=BACKBONES)
 
 
-def randomised(model):
-    """The model with parameters and norm statistics that no default hides, in eval mode."""
+def randomized(model):
+    """The model in eval mode, with random one-dimensional parameters and statistics, so that no default hides an error."""
     with torch.no_grad():
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             if tensor.is_floating_point() and tensor.dim() <= 1:
@@ -45,12 +45,12 @@ def test_shapes_at_any_size(case, size, training):
         (2, channels, *(math.ceil(case.first_side(side) * case.strides[0] / stride) for side in size))
         for channels, stride in zip(case.channels, case.strides)]
     assert all(x.isfinite().all() for x in outputs)
-    assert all(x.is_contiguous() for x in outputs)  # others' operators may not look at strides: standard_layout
+    assert all(x.is_contiguous() for x in outputs)  # other packages' operators may ignore strides: see to_contiguous
 
 
 @every_backbone
 def test_out_indices_choose_and_order(case):
-    model, x = randomised(case.build()), torch.randn(1, 3, 64, 64)
+    model, x = randomized(case.build()), torch.randn(1, 3, 64, 64)
     chosen = case.build(out_indices=(2, -len(case.channels))).eval()
     needed = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(chosen.unbuilt_names())}
     chosen.load_state_dict(needed)
@@ -71,8 +71,8 @@ def test_wrong_arguments_are_named(case, kwargs, named):
 
 
 @every_backbone
-def test_batch_members_do_not_meet_in_eval(case):
-    model, x = randomised(case.build()), torch.randn(3, 3, 65, 97)
+def test_batch_members_are_independent_in_eval(case):
+    model, x = randomized(case.build()), torch.randn(3, 3, 65, 97)
     with torch.inference_mode():
         together, alone = model(x), model(x[1:2])
     for output, expected in zip(together, alone):
@@ -81,7 +81,7 @@ def test_batch_members_do_not_meet_in_eval(case):
 
 @every_backbone
 def test_forward_is_pure(case):
-    model, x = randomised(case.build()), torch.randn(1, 3, 96, 80)
+    model, x = randomized(case.build()), torch.randn(1, 3, 96, 80)
     before, attributes = copy.deepcopy(model.state_dict()), set(vars(model))
     x_before = x.clone()
     with torch.inference_mode():
@@ -98,7 +98,7 @@ def test_forward_is_pure(case):
 
 @every_backbone
 def test_backward_reaches_every_parameter_and_the_input(case):
-    model, x = randomised(case.build(drop_path_rate=0.0)).train(), torch.randn(2, 3, 128, 128, requires_grad=True)
+    model, x = randomized(case.build(drop_path_rate=0.0)).train(), torch.randn(2, 3, 128, 128, requires_grad=True)
     sum((y * torch.randn_like(y)).sum() for y in model(x)).backward()
     assert x.grad is not None and x.grad.abs().sum() > 0
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -107,7 +107,7 @@ def test_backward_reaches_every_parameter_and_the_input(case):
 
 @every_backbone
 def test_checkpointed_activations_give_the_same_gradients_and_statistics(case):
-    plain = randomised(case.build(drop_path_rate=0.0)).train()
+    plain = randomized(case.build(drop_path_rate=0.0)).train()
     recomputing = case.build(drop_path_rate=0.0, with_cp=True).train()
     recomputing.load_state_dict(plain.state_dict())
     x = torch.randn(2, 3, 64, 96)
@@ -116,7 +116,7 @@ def test_checkpointed_activations_give_the_same_gradients_and_statistics(case):
     for (name, p), q in zip(plain.named_parameters(), recomputing.parameters()):
         torch.testing.assert_close(p.grad, q.grad, msg=lambda text, name=name: f'{name}: {text}')
     for (name, b), c in zip(plain.named_buffers(), recomputing.buffers()):
-        torch.testing.assert_close(b, c, msg=lambda text, name=name: f'{name}: {text}')  # updated once a batch
+        torch.testing.assert_close(b, c, msg=lambda text, name=name: f'{name}: {text}')  # updated once per batch
 
 
 @every_backbone
@@ -139,7 +139,7 @@ def test_frozen_stages_stay(case):
 
 @every_backbone
 def test_drop_path_only_in_training(case):
-    model, x = randomised(case.build(drop_path_rate=0.9)), torch.randn(4, 3, 64, 64)
+    model, x = randomized(case.build(drop_path_rate=0.9)), torch.randn(4, 3, 64, 64)
     reference = case.build(drop_path_rate=0.0).eval()
     reference.load_state_dict(model.state_dict())
     with torch.inference_mode():
@@ -151,7 +151,7 @@ def test_drop_path_only_in_training(case):
 @every_backbone
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
 def test_autocast(case, dtype):
-    model, x = randomised(case.build()), torch.randn(2, 3, 65, 97)
+    model, x = randomized(case.build()), torch.randn(2, 3, 65, 97)
     with torch.inference_mode():
         exact = model(x)
         with torch.autocast('cpu', getattr(torch, dtype)):
@@ -167,7 +167,7 @@ def test_builds_and_runs_on_the_meta_device(case):
         model, x = case.build(drop_path_rate=0.3).eval(), torch.randn(2, 3, 65, 97)
         assert [y.shape[1] for y in model(x)] == list(case.channels)
     filled = model.to_empty(device='cpu')
-    real = randomised(case.build())
+    real = randomized(case.build())
     filled.load_state_dict(real.state_dict(), assign=True)
     x = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
@@ -184,7 +184,7 @@ def test_runs_on_fake_tensors(case):
 
 @every_backbone
 def test_hooks_of_every_submodule_fire_in_eval_mode(case):
-    model, x = randomised(case.build()), torch.randn(1, 3, 96, 160)
+    model, x = randomized(case.build()), torch.randn(1, 3, 96, 160)
     with torch.inference_mode():
         expected = model(x)
     leaves = {name: module for name, module in model.named_modules() if not list(module.children())}
@@ -199,29 +199,29 @@ def test_hooks_of_every_submodule_fire_in_eval_mode(case):
 
 
 @every_backbone
-def test_parametrisations_count_in_eval_mode(case):
-    model, x = randomised(case.build()), torch.randn(1, 3, 96, 160)
+def test_parametrizations_apply_in_eval_mode(case):
+    model, x = randomized(case.build()), torch.randn(1, 3, 96, 160)
     with torch.inference_mode():
         before = model(x)[-1]
     for module in list(model.modules()):
         if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
             torch.nn.utils.parametrize.register_parametrization(module, 'weight', torch.nn.Tanh())
     assert not torch.allclose(model(x)[-1], before)
-    pruned = randomised(case.build())
+    pruned = randomized(case.build())
     for module in list(pruned.modules()):
         if isinstance(module, torch.nn.Conv2d):
             prune.l1_unstructured(module, 'weight', amount=0.5)
     with torch.no_grad():
         for module in pruned.modules():
             if isinstance(module, torch.nn.Conv2d):
-                module.weight_mask.zero_()  # which the hook before each call multiplies with
+                module.weight_mask.zero_()  # the pruning hook multiplies with it before each call
     assert pruned(x)[-1].isfinite().all()
 
 
 @every_backbone
 def test_averaged_models_predict_with_their_own_weights(case):
-    """mmengine's EMA and torch's write through ``.data``, in eval mode too; nothing kept may be stale."""
-    model, x = randomised(case.build()), torch.randn(1, 3, 96, 80)
+    """The EMAs of mmengine and torch write through ``.data``, in eval mode too; no cached value may become stale."""
+    model, x = randomized(case.build()), torch.randn(1, 3, 96, 80)
     averaged = torch.optim.swa_utils.AveragedModel(model).eval()
     with torch.inference_mode():
         averaged(x)
@@ -285,7 +285,7 @@ def test_learning_rates_fall_with_depth(case):
 
 @pytest.mark.parametrize('backbone, settings, named', [
     (torch.nn.Linear(2, 2), dict(layer_decay_rate=0.5), 'Linear'), (None, dict(norm_decay_mult=0.0), 'layer_decay_rate')])
-def test_layer_decay_of_nothing_is_explained(backbone, settings, named):
+def test_wrong_layer_decay_is_explained(backbone, settings, named):
     model = torch.nn.Module()
     model.backbone = backbone or BACKBONES['SMT'].build()
     with pytest.raises(ValueError, match=named):
@@ -296,7 +296,7 @@ def test_layer_decay_of_nothing_is_explained(backbone, settings, named):
 
 @pytest.fixture(scope='module')
 def process_group(tmp_path_factory):
-    """A gloo group of this process alone."""
+    """A gloo group with only this process."""
     path = tmp_path_factory.mktemp('group') / 'store'
     torch.distributed.init_process_group('gloo', init_method=f'file://{path}', rank=0, world_size=1)
     yield torch.distributed.device_mesh.init_device_mesh('cpu', (1,))
@@ -306,7 +306,7 @@ def process_group(tmp_path_factory):
 @every_backbone
 @pytest.mark.parametrize('training', [False, True], ids=['eval', 'train'])
 def test_fully_sharded_in_bfloat16(case, training, process_group):
-    plain = randomised(case.build(drop_path_rate=0.0)).train(training)
+    plain = randomized(case.build(drop_path_rate=0.0)).train(training)
     model, x = copy.deepcopy(plain), torch.randn(2, 3, 96, 128)
     fully_shard(model, mesh=process_group, mp_policy=MixedPrecisionPolicy(
         param_dtype=torch.bfloat16, reduce_dtype=torch.float32))
@@ -339,7 +339,7 @@ def test_compiles_in_training_with_checkpointed_activations(case):
 @pytest.mark.parametrize('backend', ['aot_eager', pytest.param('inductor', marks=pytest.mark.slow)])
 def test_compiles_as_one_graph(case, backend):
     torch._dynamo.reset()
-    model = randomised(case.build())
+    model = randomized(case.build())
     compiled = torch.compile(model, fullgraph=True, backend=backend)
     for size in ((64, 64), (96, 160)):
         x = torch.randn(1, 3, *size)
@@ -350,7 +350,7 @@ def test_compiles_as_one_graph(case, backend):
 
 @every_backbone
 def test_state_dict_round_trip(case, tmp_path):
-    model = randomised(case.build())
+    model = randomized(case.build())
     torch.save(model.state_dict(), tmp_path / 'model.pth')
     other = case.build().eval()
     other.load_state_dict(torch.load(tmp_path / 'model.pth', weights_only=True), strict=True)
@@ -362,7 +362,7 @@ def test_state_dict_round_trip(case, tmp_path):
 
 @every_backbone
 def test_fused_batch_norms_change_nothing(case):
-    model, x = randomised(case.build()), torch.randn(1, 3, 65, 97)
+    model, x = randomized(case.build()), torch.randn(1, 3, 65, 97)
     fused = fuse_conv_bn(copy.deepcopy(model))
     with torch.inference_mode():
         for output, expected in zip(fused(x), model(x)):
@@ -371,7 +371,7 @@ def test_fused_batch_norms_change_nothing(case):
 
 
 @every_backbone
-def test_initialises_reproducibly(case):
+def test_initializes_reproducibly(case):
     states = []
     for _ in range(2):
         torch.manual_seed(1)

@@ -1,5 +1,6 @@
 """Our backbones and necks in mmdet's detectors: any neck, mixed sizes, an existing project."""
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def scope():
 
 
 def detector(backbone, neck):
-    """mmdet's RetinaNet behind a backbone and a neck of four levels of 32 channels."""
+    """mmdet's RetinaNet with a backbone and a neck that returns four levels of 32 channels."""
     cfg = Config.fromfile(ROOT / 'configs/_base_/models/retinanet.py').model
     cfg.update(backbone=backbone, neck=neck)
     cfg.bbox_head.update(in_channels=32, feat_channels=32, stacked_convs=1, num_classes=4)
@@ -42,7 +43,7 @@ def batch_of(*sizes):
 
 
 def necks(case):
-    """Each neck that makes four maps of 32 channels of the backbone's first four."""
+    """Each neck that makes four maps of 32 channels from the backbone's first four maps."""
     channels = list(case.channels[:4])
     fpn = dict(type='FPN', in_channels=channels, out_channels=32, num_outs=4)
     injection = dict(type='mmvisattn.SemanticInjection', in_channels=channels, out_channels=32)
@@ -70,7 +71,7 @@ def test_every_backbone_and_neck_trains_a_detector(case, neck):
 @pytest.mark.parametrize('neck', ['none', 'injection', 'mdta'])
 @pytest.mark.parametrize('case', BACKBONES.values(), ids=BACKBONES)
 def test_regions_are_pooled_from_the_maps_themselves(case, neck):
-    """mmcv's RoIAlign pools garbage from other layouts; of a whole map, pixel by pixel, it should be that map."""
+    """mmcv's RoIAlign pools wrong values from other memory formats. A whole map pooled pixel by pixel must be that map."""
     backbone = MODELS.build(dict(type=f'mmvisattn.{case.type}', **case.tiny)).eval()
     maps = backbone(torch.randn(1, 3, 64, 96))
     if neck != 'none':
@@ -92,7 +93,7 @@ def test_the_backbone_sees_the_whole_batch_and_nothing_else(sizes):
     images = [image.clone() for image in batch['inputs']]
     with torch.inference_mode():
         results = model.test_step(batch)
-    expected = [-(-max(side) // 32) * 32 for side in zip(*sizes)]
+    expected = [math.ceil(max(side) / 32) * 32 for side in zip(*sizes)]
     assert list(seen[0].shape) == [len(sizes), 3, *expected]
     mean, std = (getattr(model.data_preprocessor, name).flatten()[:, None, None] for name in ('mean', 'std'))
     for image, (height, width), row, result in zip(images, sizes, seen[0], results):

@@ -20,13 +20,13 @@ def restorer(**kwargs):
 @pytest.mark.parametrize('size', [(50, 70), (20, 70), (64, 64), (33, 32), (7, 5)], ids=str)
 @pytest.mark.parametrize('overlap', [0, 8, 31])
 def test_tiles_of_a_local_function_are_seamless(size, overlap):
-    """A function that looks no further than the pixel itself gives the same with and without tiles."""
+    """A function of single pixels gives the same with and without tiles."""
     image = torch.rand(2, 3, *size)
     torch.testing.assert_close(in_tiles(lambda x: x.square() + 1, image, 32, overlap), image.square() + 1)
 
 
 def test_tiles_blend_over_the_overlap():
-    """Each tile of a constant function of its own: from one tile's value to the next in even steps."""
+    """Tiles with constant values: the result goes from one tile's value to the next in even steps."""
     values = iter([0.0, 1.0])
     row = in_tiles(lambda x: torch.full_like(x, next(values)), torch.zeros(1, 1, 8, 12), 8, 4)[0, 0, 0]
     torch.testing.assert_close(row, torch.tensor([0.0] * 4 + [0.2, 0.4, 0.6, 0.8] + [1.0] * 4))
@@ -71,7 +71,7 @@ def test_mixup_mixes_both_of_a_pair_alike():
     model = restorer(mixup_beta=1.2)
     clean = torch.rand(4, 3, 8, 8)
     np.random.seed(0)
-    mixed = [model.mixed(clean + 1, clean) for _ in range(20)]
+    mixed = [model.mixup(clean + 1, clean) for _ in range(20)]
     for degraded, truth in mixed:
         torch.testing.assert_close(degraded, truth + 1)
     untouched = sum(bool(torch.equal(truth, clean)) for _, truth in mixed)

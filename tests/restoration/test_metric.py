@@ -16,7 +16,7 @@ def evaluated(restored, clean, **kwargs):
 
 def test_known_errors():
     clean = torch.full((2, 3, 20, 20), 0.4)
-    restored = clean + torch.tensor([0.2, 51 / 255])[:, None, None, None]  # as files: 51 of 255
+    restored = clean + torch.tensor([0.2, 51 / 255])[:, None, None, None]  # 51 of 255 in a file
     scores = evaluated(restored, clean)
     assert scores['PSNR'] == pytest.approx(20 * math.log10(255 / 51))
     assert 0 < scores['SSIM'] < 1

@@ -17,7 +17,7 @@ def test_round_trip(dtype, shape, tmp_path):
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'new' / 'out.png'), cv2.IMREAD_UNCHANGED), image)
 
 
-def test_colours_are_rgb(tmp_path):
+def test_colors_are_rgb(tmp_path):
     cv2.imwrite(str(tmp_path / 'blue.png'), np.full((2, 2, 3), (255, 0, 0), np.uint8))
     assert read_picture(tmp_path / 'blue.png').pixels[0, 0].tolist() == [0, 0, 1]
 

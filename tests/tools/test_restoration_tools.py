@@ -52,7 +52,7 @@ def test_report_shows_noisy_restored_and_clean(trained, run_tool_in):
     assert cv2.imread(str(trained / 'run/report.png')).shape[1] > 700
 
 
-def test_a_folder_is_restored_and_what_fails_is_told(trained, run_tool_in, tmp_path):
+def test_a_folder_is_restored_and_failures_are_reported(trained, run_tool_in, tmp_path):
     photographs = tmp_path / 'photographs'
     photographs.mkdir()
     random = np.random.default_rng(0)

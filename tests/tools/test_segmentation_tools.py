@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers import runs
 from helpers.reduced import ROOT
-from helpers.runs import failed_clearly, scalars
+from helpers.runs import assert_refused, scalars
 
 pytest.importorskip('mmseg')
 TOOLS = ROOT / 'tools'
@@ -16,7 +16,7 @@ CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniatu
 
 
 def options(data_root, **settings):
-    """Four iterations, validated and saved every second."""
+    """Four iterations, validated and saved at every second one."""
     return runs.options(data_root, 2, **{'train_cfg.max_iters': 4, **settings})
 
 
@@ -42,7 +42,7 @@ def test_training_validates_and_saves(trained):
     assert (trained / 'iter_4.pth').is_file() and list(trained.glob('best_mIoU_*.pth'))
 
 
-def test_resume_goes_on_from_the_latest(run_tool, trained, miniature, tmp_path):
+def test_resume_continues_from_the_latest(run_tool, trained, miniature, tmp_path):
     work_dir = tmp_path / 'run'
     work_dir.mkdir()
     for name in ('iter_4.pth', 'last_checkpoint'):
@@ -54,7 +54,7 @@ def test_resume_goes_on_from_the_latest(run_tool, trained, miniature, tmp_path):
     assert [r['step'] for r in scalars(work_dir) if 'loss' in r] == [5, 6]
 
 
-def test_resume_goes_on_from_a_path(run_tool, trained, miniature, tmp_path):
+def test_resume_continues_from_a_path(run_tool, trained, miniature, tmp_path):
     done = run_tool(TOOLS / 'train.py', CONFIG, '--work-dir', tmp_path / 'run', '--resume', trained / 'iter_2.pth',
                     '--auto-scale-lr', *options(miniature))
     assert done.returncode == 0, done.stderr
@@ -133,12 +133,12 @@ def test_attention_is_drawn_for_any_image_and_checkpoint(run_tool, crossformer, 
         (tmp_path / 'attention.png').unlink()
 
 
-def test_attention_of_nothing_is_explained(run_tool, miniature, trained):
+def test_attention_without_valid_input_is_explained(run_tool, miniature, trained):
     image = next((miniature / 'images' / 'training').iterdir())
     tool = TOOLS / 'visualize_attention.py'
-    failed_clearly(run_tool(tool, 'nothing.jpg'), 'nothing.jpg')
-    failed_clearly(run_tool(tool, image, '--config', CONFIG), 'TopFormer')
-    failed_clearly(run_tool(tool, image, '--backbone', 'crossformer-tiny', '--checkpoint', trained / 'iter_4.pth'),
+    assert_refused(run_tool(tool, 'nothing.jpg'), 'nothing.jpg')
+    assert_refused(run_tool(tool, image, '--config', CONFIG), 'TopFormer')
+    assert_refused(run_tool(tool, image, '--backbone', 'crossformer-tiny', '--checkpoint', trained / 'iter_4.pth'),
                    '--config')
 
 
@@ -147,41 +147,41 @@ def test_make_miniature(run_tool, tmp_path):
     done = run_tool(*args)
     assert done.returncode == 0 and 'training: 100%' in done.stderr
     assert len(list((tmp_path / 'set').rglob('*.jpg'))) == 3
-    failed_clearly(run_tool(*args), 'set', 'exists')
+    assert_refused(run_tool(*args), 'set', 'exists')
 
 
 def test_a_missing_config_is_explained(run_tool):
-    failed_clearly(run_tool(TOOLS / 'train.py', CONFIG.with_name(CONFIG.name.replace('tiny', 'tinny'))),
+    assert_refused(run_tool(TOOLS / 'train.py', CONFIG.with_name(CONFIG.name.replace('tiny', 'tinny'))),
                    'tinny', 'did you mean', CONFIG.name)
 
 
 def test_a_broken_config_is_explained(run_tool, tmp_path):
     (tmp_path / 'broken.py').write_text("_base_ = './not_there.py'\n")
-    failed_clearly(run_tool(TOOLS / 'train.py', 'broken.py'), 'broken.py', 'not_there.py')
+    assert_refused(run_tool(TOOLS / 'train.py', 'broken.py'), 'broken.py', 'not_there.py')
 
 
 @pytest.mark.parametrize('tool', ['train.py', 'test.py'])
 def test_missing_data_is_explained(run_tool, trained, tool):
     checkpoint = [trained / 'iter_4.pth'] if tool == 'test.py' else []
-    failed_clearly(run_tool(TOOLS / tool, CONFIG, *checkpoint, '--cfg-options', 'data_root=nowhere'),
+    assert_refused(run_tool(TOOLS / tool, CONFIG, *checkpoint, '--cfg-options', 'data_root=nowhere'),
                    'nowhere', '--cfg-options data_root=')
 
 
 def test_checkpoints_that_do_not_fit_are_explained(run_tool, trained, miniature, tmp_path):
-    failed_clearly(run_tool(TOOLS / 'test.py', CONFIG, 'nothing.pth'), 'nothing.pth')
+    assert_refused(run_tool(TOOLS / 'test.py', CONFIG, 'nothing.pth'), 'nothing.pth')
     small = CONFIG.parent / 'topformer-small_simple-head_8xb2-160k_ade20k-512x512.py'
-    failed_clearly(run_tool(TOOLS / 'test.py', small, trained / 'iter_4.pth', *options(miniature)),
+    assert_refused(run_tool(TOOLS / 'test.py', small, trained / 'iter_4.pth', *options(miniature)),
                    'iter_4.pth', 'does not fit', 'size mismatch')
     torch.save({'tpm.stem.0.c.weight': torch.zeros(16, 3, 3, 3)}, tmp_path / 'part.pth')
-    failed_clearly(run_tool(TOOLS / 'test.py', CONFIG, 'part.pth', *options(miniature)), 'part.pth', 'missing')
-    failed_clearly(run_tool(TOOLS / 'train.py', CONFIG, '--resume', 'nothing.pth', *options(miniature)), 'nothing.pth')
+    assert_refused(run_tool(TOOLS / 'test.py', CONFIG, 'part.pth', *options(miniature)), 'part.pth', 'missing')
+    assert_refused(run_tool(TOOLS / 'train.py', CONFIG, '--resume', 'nothing.pth', *options(miniature)), 'nothing.pth')
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='says what a machine without a GPU says')
+@pytest.mark.skipif(torch.cuda.is_available(), reason='tests the message without a GPU')
 def test_mixed_precision_without_a_gpu_is_explained(run_tool, miniature):
-    failed_clearly(run_tool(TOOLS / 'train.py', CONFIG, '--amp', *options(miniature)), '--amp', 'GPU')
+    assert_refused(run_tool(TOOLS / 'train.py', CONFIG, '--amp', *options(miniature)), '--amp', 'GPU')
 
 
-def test_a_report_of_nothing_is_explained(run_tool, trained, tmp_path):
-    failed_clearly(run_tool(TOOLS / 'report.py', tmp_path), str(tmp_path), 'tools/train.py')
-    failed_clearly(run_tool(TOOLS / 'report.py', trained, '--data-root', 'nowhere'), 'nowhere')
+def test_a_report_without_a_training_is_explained(run_tool, trained, tmp_path):
+    assert_refused(run_tool(TOOLS / 'report.py', tmp_path), str(tmp_path), 'tools/train.py')
+    assert_refused(run_tool(TOOLS / 'report.py', trained, '--data-root', 'nowhere'), 'nowhere')

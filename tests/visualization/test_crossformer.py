@@ -1,4 +1,4 @@
-"""The drawn attention is the block's own."""
+"""The drawn attention is that of the block."""
 import torch
 from helpers.cases import BACKBONES
 
@@ -6,7 +6,7 @@ from mmvisattn.visualization.crossformer import attended_by, attended_in_stages
 
 
 def test_weights_are_those_of_the_block():
-    """Moving only the values of one member moves the block's attention output at the token by that member's weight."""
+    """The weights sum to 1, and the attention output at the token depends on exactly the tokens that have a weight."""
     block = BACKBONES['CrossFormer'].build().eval().stages[0].blocks[1]
     x = torch.randn(1, 10, 11, 32)
     attended = attended_by(block, x, (7, 5))

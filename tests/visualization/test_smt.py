@@ -1,4 +1,4 @@
-"""The drawn maps are the block's own."""
+"""The drawn maps are those of the block."""
 import torch
 from helpers.cases import BACKBONES
 

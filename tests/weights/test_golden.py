@@ -1,4 +1,4 @@
-"""Every model against what its authors released, loaded as their checkpoints would be."""
+"""Every model against a recording of the released code, loaded like an official checkpoint."""
 import pytest
 import torch
 from helpers import golden
@@ -51,7 +51,7 @@ def restormer(**kwargs):
 
 
 class Classifier(nn.Module):
-    """A backbone as the authors classify with it: the last map, normed or not, averaged, and a linear layer."""
+    """The authors' classifier on a backbone: the last map, with or without norm, averaged, and a linear layer."""
 
     def __init__(self, backbone: nn.Module, with_norm: bool):
         super().__init__()
@@ -61,7 +61,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(dims, 1000)
 
     def load(self, state: dict):
-        """The backbone officially, the rest by its names, which ``load_official`` drops."""
+        """Load the backbone with ``load_official``, and norm and head, which it drops, by their names."""
         report = load_official(self.backbone, dict(model=state))
         for part in (self.norm, self.head):
             name = 'head' if part is self.head else 'norm'

@@ -1,4 +1,4 @@
-"""Official checkpoints in the shapes in which they are published, and everything that must be refused."""
+"""Official checkpoints in all their published forms, and everything that must be refused."""
 import logging
 
 import pytest

@@ -47,7 +47,7 @@ def test_loads_whole(name):
 
 @pytest.mark.parametrize('arch', ['tiny', 'base'])
 def test_logits_are_the_recorded_ones(arch, tmp_path):
-    """Through a file and what tools/test.py loads it with, into the model of the published config."""
+    """Loaded from a file as in tools/test.py, into the model of the published config."""
     name = f'topformer-{arch}_simple-head_8xb2-160k_ade20k-512x512'
     recording = golden.read(f'topformer_segmentor_{arch[0]}')
     torch.save(official.wrapped(golden.checkpoint(recording)), tmp_path / 'official.pth')
@@ -104,7 +104,7 @@ def evaluate(name, root, run_tool, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     output = done.stdout + done.stderr
     assert re.search(r'official.pth: loaded \d+ tensors', output)
-    # With such weights some detectors find nothing, which mmdet's metric says.
+    # With such weights some detectors find nothing; mmdet's metric then reports an empty result.
     assert re.search(r'mIoU: |coco/bbox_mAP: |results of the whole dataset is empty', output)
 
 

@@ -40,7 +40,7 @@ def test_a_hostile_file_is_refused_and_not_run(tmp_path):
     with pytest.raises(ValueError, match='hostile.pth.*never run'):
         read_checkpoint(tmp_path / 'hostile.pth')
     assert not trace.exists()
-    with open(tmp_path / 'hostile.pth', 'rb') as file:  # the file does bite, if it is let
+    with open(tmp_path / 'hostile.pth', 'rb') as file:  # the command does run if the file is loaded unsafely
         torch.load(file, weights_only=False)
     assert trace.exists()
 
@@ -83,7 +83,7 @@ def test_arguments_that_run_code_are_refused(tmp_path):
 
 
 class Reduces:
-    """Is unpickled by calling a function with some arguments."""
+    """Is unpickled by calling a given function with given arguments."""
 
     def __init__(self, *call):
         self.call = call
@@ -106,7 +106,7 @@ OBJECTS = Reduces(np.dtype, ('O',))
     Reduces(np.float64(0).__reduce__()[0], (np.dtype('f8'), b'A')),
 ], ids=['nested', 'objects', 'huge', 'nonsense', 'object state', 'short state', 'object scalar', 'short scalar'])
 def test_crafted_arrays_are_refused_or_read_as_nothing(content, tmp_path):
-    """In a process of its own, which numpy's own constructors would bring down."""
+    """In a separate process, because numpy's own constructors would crash it."""
     torch.save(dict(state_dict=STATE, meta=content), tmp_path / 'hostile.pth')
     code = f"""
 from mmvisattn.weights import read_checkpoint
@@ -159,7 +159,7 @@ def test_other_pickle_protocols_are_explained(tmp_path):
 
 
 def test_arrays_are_read_with_their_values(tmp_path):
-    """As mmengine's own training checkpoints hold them; written again, they are numpy's."""
+    """As in mmengine's own training checkpoints; saved again, they are plain numpy arrays."""
     arrays = [np.arange(6.0).reshape(2, 3), np.asfortranarray(np.eye(3, dtype=np.float32)), np.zeros((2, 0)),
               np.array(['a', 'é']), np.array(True), np.int64(3), np.float32(0.5)]
     torch.save(dict(arrays=arrays), tmp_path / 'state.pth')

@@ -1,4 +1,4 @@
-"""ADE20K as in ``ade20k_512x512.py``, but that sides are not rounded in tests."""
+"""ADE20K as in ``ade20k_512x512.py``, without rounding the sides in tests."""
 _base_ = './ade20k_512x512.py'
 scale = (2048, 512)
 test_pipeline = [

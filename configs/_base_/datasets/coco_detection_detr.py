@@ -1,4 +1,4 @@
-"""COCO 2017, boxes; in training either the short side is one of 480, 512 … 800, or a crop is scaled so, as DETR does."""
+"""COCO 2017, boxes; in training the image or a crop of it is scaled to a short side of 480, 512 … 800, as in DETR."""
 _base_ = './coco_detection.py'
 scales = [(1333, side) for side in range(480, 801, 32)]
 train_pipeline = [

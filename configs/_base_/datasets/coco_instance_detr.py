@@ -1,5 +1,5 @@
-"""COCO 2017, boxes and masks; in training either the short side is one of 480, 512 … 800, or a crop is scaled so, as DETR
-does."""
+"""COCO 2017, boxes and masks; in training the image or a crop of it is scaled to a short side of 480, 512 … 800, as in
+DETR."""
 _base_ = './coco_instance.py'
 scales = [(1333, side) for side in range(480, 801, 32)]
 train_pipeline = [

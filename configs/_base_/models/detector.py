@@ -1,4 +1,4 @@
-"""What all detectors share: ImageNet's mean and deviation, batches padded to multiples of 32."""
+"""Shared by all detectors: ImageNet's mean and deviation, batches padded to multiples of 32."""
 model = dict(
     data_preprocessor=dict(
         type='DetDataPreprocessor',

@@ -1,4 +1,4 @@
-"""DINO with four scales, of which the coarsest is made from the last; configs name the backbone and its channels."""
+"""DINO with four scales, the coarsest made from the backbone's last map; configs name the backbone and its channels."""
 _base_ = './detector.py'
 model = dict(
     type='DINO',

@@ -21,7 +21,7 @@ model = dict(
         loss_bbox=dict(type='L1Loss', loss_weight=1.0)),
     train_cfg=dict(
         assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0, ignore_iof_thr=-1),
-        sampler=dict(type='PseudoSampler'),  # the focal loss takes all anchors
+        sampler=dict(type='PseudoSampler'),  # the focal loss uses all anchors
         allowed_border=-1,
         pos_weight=-1,
         debug=False),

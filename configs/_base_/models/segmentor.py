@@ -1,4 +1,4 @@
-"""What all segmentors share: ImageNet's mean and deviation, crops of 512 x 512 in training, whole images in tests."""
+"""Shared by all segmentors: ImageNet's mean and deviation, crops of 512 x 512 in training, whole images in tests."""
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(

@@ -2,8 +2,8 @@
 https://arxiv.org/abs/2303.06908).
 
 Deliberate differences from the released code: any input size; the choices for small maps and the adaptive interval depend
-on the input only and are not stored in the model; no map is padded to whole groups; the dense CrossFormer++ keeps its group
-sizes unless told otherwise; it builds without a checkpoint.
+on the input only and are not stored in the model; maps are not padded to whole groups; the dense CrossFormer++ keeps its
+group sizes by default; the model builds without a checkpoint.
 
 Long distance attention has the two forms that the authors released, see ``lda_scope`` of ``CrossFormer``.
 """
@@ -32,7 +32,7 @@ from .official_names import OFFICIAL_NAMES
 ADAPTIVE = 'adaptive'
 LDA_SCOPES = ('map', 'square')
 
-# The largest attention matrix or bias that is made at once: 256 MiB of float32. Larger ones are made in chunks of queries.
+# The largest attention matrix or bias to compute at once: 256 MiB of float32. Larger ones are computed in chunks of queries.
 MAX_ATTENTION_ELEMENTS = 2**26
 
 # A number for all blocks, one per stage, or one per block of a stage.
@@ -56,7 +56,7 @@ def progressive_group_sizes(policy: str, depths: Sequence[int], **sizes: Any) ->
     """
     needed = dict(constant={'size'}, linear={'start', 'end'}, alternating={'sizes'})
     if policy not in needed or set(sizes) != needed[policy]:
-        raise ValueError(f'group_size: policy={policy!r} with {sorted(sizes)}; valid are '
+        raise ValueError(f'group_size: policy={policy!r} with {sorted(sizes)}; valid policies are '
                          + ', '.join(f'{name!r} with {sorted(args)}' for name, args in needed.items()))
     if policy == 'constant':
         return [[sizes['size']] * depth for depth in depths]
@@ -70,13 +70,13 @@ def each_block(name: str, setting: PerBlock | str, depths: Sequence[int], words:
     """Spread a setting over blocks: one list per stage, one entry per block.
 
     Args:
-        name: of the setting.
+        name: name of the setting.
         setting: one positive number or one of ``words`` for all blocks, one per stage, or one per block of a stage.
         depths: blocks of each stage.
-        words: what may stand in place of a number.
+        words: words that are allowed in place of a number.
 
     Raises:
-        ValueError: naming the setting, if it fits the depths in no way.
+        ValueError: if the setting does not fit the depths; the message names it.
     """
     stages = [setting] * len(depths) if isinstance(setting, (int, str)) else setting
     spread = [[entry] * depth if isinstance(entry, (int, str)) else list(entry) for entry, depth in zip(stages, depths)]
@@ -87,8 +87,10 @@ def each_block(name: str, setting: PerBlock | str, depths: Sequence[int], words:
 
 
 class GroupAttention(BaseModule):
-    """Long short distance attention (LSDA): multi-head self-attention within the groups of a grouping, with dynamic position
-    bias; (B, H, W, C) to the same."""
+    """Long short distance attention (LSDA): multi-head attention in groups of short (SDA) or long distance (LDA).
+
+    The logits get a dynamic position bias (DPB). (B, H, W, C) to the same.
+    """
 
     def __init__(self, dims: int, num_heads: int):
         super().__init__()
@@ -108,7 +110,7 @@ class GroupAttention(BaseModule):
         return rearrange(x, 'g n t d -> g t (n d)')
 
     def attend_in_chunks(self, tokens: Tensor, table: Tensor, chunk_rows: int) -> Tensor:
-        """As ``attend``, with ``chunk_rows`` rows of each group as queries at a time, and the bias by offset."""
+        """Like ``attend``, with the queries of ``chunk_rows`` rows of each group at a time, and with the bias by offset."""
         q, k, v = self.heads(tokens)
         rows, cols = ((side + 1) // 2 for side in table.shape[1:])
 
@@ -120,7 +122,7 @@ class GroupAttention(BaseModule):
         for start in range(0, rows, chunk_rows):
             stop = min(start + chunk_rows, rows)
             arguments = (q[:, :, start * cols:stop * cols], k, v, table, start, stop)
-            # The backward pass computes a chunk again, rather than keep the attention of all of them.
+            # The backward pass recomputes each chunk, so that the attention of all chunks is never kept.
             chunks.append(checkpoint(attended, *arguments, use_reentrant=False)
                           if torch.is_grad_enabled() else attended(*arguments))
         return rearrange(torch.cat(chunks, dim=2), 'g n t d -> g t (n d)')
@@ -129,7 +131,7 @@ class GroupAttention(BaseModule):
         attended = []
         for tokens, table, (rows, cols) in zip(
                 grouping.group(x), self.position_bias(grouping.sizes), grouping.sizes):
-            # With gradients the bias is spread over all groups, and the attention of each is kept.
+            # With gradients, the bias is expanded over all groups, and the attention of every group is kept.
             row_elements = self.num_heads * cols * rows * cols * (len(tokens) if torch.is_grad_enabled() else 1)
             chunk_rows = max(1, MAX_ATTENTION_ELEMENTS // max(1, row_elements))  # an empty batch has no elements
             if chunk_rows < rows:
@@ -174,11 +176,11 @@ class CrossFormerBlock(BaseModule):
         dims: channels.
         num_heads: heads of the attention.
         group_size: tokens along a group's side.
-        interval: None makes the block one of short distance attention (SDA). A number makes it one of long distance
-            attention (LDA) between tokens that far apart; 'adaptive' stands for the smallest number with which a group of
-            ``group_size`` covers the map, ceil(max(H, W) / group_size).
+        interval: None: short distance attention (SDA). A number: long distance attention (LDA) between tokens that many
+            rows and columns apart. 'adaptive': ceil(max(H, W) / group_size), the smallest interval with which a group with
+            ``group_size`` tokens per side covers the map.
         lda_scope: see ``CrossFormer``.
-        mlp_ratio: width of the MLP's hidden layer over ``dims``.
+        mlp_ratio: hidden width of the MLP as a multiple of ``dims``.
         drop_path: stochastic depth.
         with_cooling: end with an activation cooling layer.
 
@@ -199,12 +201,12 @@ class CrossFormerBlock(BaseModule):
         self.drop_path = stochastic_depth(drop_path)
 
     def kind(self, height: int, width: int) -> tuple[int, int, int]:
-        """The groups on a map of ``height`` x ``width`` tokens: at most (rows, cols) tokens each, and their distance.
+        """(rows, cols, interval) of the groups on a map of ``height`` x ``width`` tokens; a group may have fewer tokens.
 
-        On a map whose shorter side is at most ``group_size``, every block is one of SDA: on the whole map if ``lda_scope``
-        is 'square', else in groups as wide as the shorter side. The authors changed this rule with the scope. Recordings of
-        their code hold both, the latter only for a shorter side of exactly ``group_size``; that it shrinks with the map
-        below is a guess.
+        On a map whose shorter side is at most ``group_size``, every block uses SDA: with one group for the whole map if
+        ``lda_scope`` is 'square', else with groups as wide as the shorter side. The authors changed this rule together with
+        the scope. Recordings of their code cover both rules, the second one only for a shorter side of exactly
+        ``group_size``; for smaller maps, the second rule is a guess.
         """
         shorter = min(height, width)
         if shorter <= self.group_size:
@@ -217,7 +219,7 @@ class CrossFormerBlock(BaseModule):
         return math.ceil(height / interval), math.ceil(width / interval), interval
 
     def forward(self, x: Tensor, grouping: Grouping) -> Tensor:
-        """``grouping``: that of ``kind`` for this map."""
+        """``grouping``: made with the result of ``kind`` for this map."""
         x = x + self.drop_path(self.attn(self.norm1(x), grouping))
         x = x + self.drop_path(self.mlp(self.norm2(x)))
         return x if self.cooling is None else self.cooling(x)
@@ -260,19 +262,20 @@ class CrossFormer(Backbone):
         group_size: tokens along a group's side: a number, one per stage, or one per block of a stage; or a policy,
             ``dict(policy='constant', size=7)``, ``dict(policy='linear', start=4, end=14)``,
             ``dict(policy='alternating', sizes=(7, 14))``, see ``progressive_group_sizes``. None: the architecture's.
-        interval: of long distance attention: a number, one per stage, or one per block of a stage (only those of long
-            distance blocks count); 'adaptive' in place of any number is the smallest with which a group of
-            ``group_size`` covers the map. None: the architecture's.
+        interval: interval of long distance attention: a number, one per stage, or one per block of a stage (only the numbers
+            of long distance blocks are used). 'adaptive' in place of a number: the smallest interval with which a group with
+            ``group_size`` tokens per side covers the map. None: the architecture's.
         lda_scope: where long distance attention (LDA) with interval I finds the tokens of a group.
             'map': on the whole map, as in the CrossFormer paper and in every published dense model, ++ included. There are
-            I x I groups of ceil(H / I) x ceil(W / I) tokens; with the interval 1 every token attends to all. The cost of a
-            layer's attention grows with (H W)**2 / I**2.
-            'square': within squares of ``group_size * I`` tokens a side, as in the authors' code since December 2023 and in
-            their ++ classifiers. Groups are of ``group_size`` x ``group_size`` tokens. The cost grows with H W.
-            Both are the same where one square covers the map, as those of CrossFormer do at 224 x 224.
+            I x I groups of ceil(H / I) x ceil(W / I) tokens; with interval 1, every token attends to all tokens. The cost of
+            a layer's attention grows with (H W)**2 / I**2.
+            'square': within squares of ``group_size * I`` tokens per side, as in the authors' code since December 2023 and
+            in their ++ classifiers. A group has ``group_size`` x ``group_size`` tokens. The cost grows with H W.
+            Both forms agree where one square covers the map, as in CrossFormer at 224 x 224.
             None: the architecture's, 'map' for CrossFormer and 'square' for ++.
-        with_cooling: activation cooling layers after every third block but a stage's last. None: the architecture's.
-        mlp_ratio: width of the MLPs' hidden layers over the channels.
+        with_cooling: an activation cooling layer after every third block, except after a stage's last block. None: the
+            architecture's.
+        mlp_ratio: hidden width of the MLPs as a multiple of the channels.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
         out_indices: the stages whose maps to return.
         out_norm: a LayerNorm on every returned map; no published weights have one.

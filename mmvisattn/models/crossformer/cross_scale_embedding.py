@@ -13,8 +13,8 @@ class CrossScaleEmbedding(BaseModule):
     Args:
         in_channels: channels of the input.
         widths: output channels of each convolution.
-        kernel_sizes: their kernel sizes.
-        stride: their stride.
+        kernel_sizes: kernel size of each convolution.
+        stride: stride of all convolutions.
 
     Shape:
         (B, H, W, in_channels) to (B, ceil(H / stride), ceil(W / stride), sum of widths). The input is padded with zeros at

@@ -1,5 +1,5 @@
 """Dynamic position bias (DPB; CrossFormer, ICLR 2022, https://arxiv.org/abs/2108.00154): a learned function of the offset
-between two tokens, so that it serves any group size."""
+between two tokens, which works for any group size."""
 from collections.abc import Sequence
 
 import torch
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 
 def bias_between_tokens(table: Tensor, start: int, stop: int) -> Tensor:
-    """The bias of the tokens in some rows of a group towards every token of the group.
+    """The logit bias between the tokens in some rows of a group (queries) and all tokens of the group (keys).
 
     Args:
         table: bias by offset, (num_heads, 2 rows - 1, 2 cols - 1) for a group of rows x cols tokens.
-        start, stop: the first of the rows, and the one after the last.
+        start, stop: the first row of the queries, and the row after the last one.
 
     Returns:
         (num_heads, (stop - start) * cols, rows * cols): the logit bias of each query and key.
@@ -23,12 +23,12 @@ def bias_between_tokens(table: Tensor, start: int, stop: int) -> Tensor:
     row_offset = row[start:stop, None] - row + rows - 1
     col_offset = col[:, None] - col + cols - 1
     offset = row_offset[:, None, :, None] * width + col_offset[None, :, None, :]
-    # index_select on a flat table takes a third of the time of indexing with two tensors, backward too (on a CPU).
+    # On a CPU, index_select on a flat table takes a third of the time of indexing with two tensors, also in backward.
     return table.flatten(1).index_select(1, offset.flatten()).view(num_heads, (stop - start) * cols, rows * cols)
 
 
 class DynamicPositionBias(BaseModule):
-    """An MLP (DPB) from the offset (row_i - row_j, col_i - col_j) in tokens to one logit bias per head.
+    """Dynamic position bias (DPB): an MLP from the offset (row_i - row_j, col_i - col_j) to one logit bias per head.
 
     Linear(2, hidden), then three times LayerNorm, ReLU, Linear; the last one to ``num_heads``.
 
@@ -48,13 +48,13 @@ class DynamicPositionBias(BaseModule):
     def forward(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
         """The bias by offset for groups of several sizes.
 
-        The MLP runs once, over the offsets of the largest group, which hold those of all others.
+        The MLP runs once, over the offsets of the largest rows and cols, which include all others.
 
         Args:
             sizes: (rows, cols) of each kind of group.
 
         Returns:
-            For each (num_heads, 2 rows - 1, 2 cols - 1); the middle is the offset of a token from itself.
+            One table (num_heads, 2 rows - 1, 2 cols - 1) per size; its middle is the offset (0, 0).
         """
         weight = next(self.mlp.parameters())
         max_rows, max_cols = (max(n) for n in zip(*sizes))

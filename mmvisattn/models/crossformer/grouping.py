@@ -3,7 +3,7 @@ https://arxiv.org/abs/2108.00154).
 
 Short distance attention (SDA) groups neighbours. Long distance attention (LDA) groups tokens whose row and column agree
 modulo an interval: over the whole map in the paper, within squares in the authors' later code. The groups of a map of 6 x 6
-tokens, for groups of 3 x 3 in SDA, and in LDA for the interval 3 over the whole map, and for the interval 2 in squares::
+tokens, for SDA with groups of 3 x 3, for LDA with interval 3 over the whole map, and for LDA with interval 2 in squares::
 
     SDA            LDA, map       LDA, squares
     a a a b b b    a b c a b c    a b a b a b
@@ -14,8 +14,8 @@ tokens, for groups of 3 x 3 in SDA, and in LDA for the interval 3 over the whole
     c c c d d d    g h i g h i    c d c d c d
 
 The released code pads the map with zeros to whole groups and masks the padding. Here nothing is padded: the groups at the
-bottom and right have fewer tokens. That gives the same result without the work, because padded tokens are never keys and
-their outputs are cut away.
+bottom and right have fewer tokens. The result is the same, because padded tokens are never keys and their outputs are
+discarded, and the work on padding is saved.
 """
 import operator
 from collections import defaultdict
@@ -37,7 +37,7 @@ def axis_groups(length: int, size: int, interval: int) -> list[range]:
 
 
 def _by_length(groups: list[range], device: torch.device) -> list[Tensor]:
-    """The groups of each length, as one tensor (groups, length) of positions each."""
+    """The positions in the groups, as one tensor (groups, length) per length of group."""
     found: dict[int, list[list[int]]] = defaultdict(list)
     for group in groups:
         found[len(group)].append(list(group))
@@ -59,11 +59,11 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """How a map is cut into groups.
+    """How a map is cut into groups, for short (SDA) or long distance attention (LDA).
 
     Attributes:
-        regions: at most nine, one for each size of group.
-        inverse: where each token of the map is found when the regions' tokens are laid end to end: (height * width).
+        regions: one per size of group, at most nine.
+        inverse: the position of each token of the map in the concatenation of the regions' tokens: (height * width).
     """
     regions: tuple[Region, ...]
     inverse: Tensor
@@ -92,7 +92,7 @@ class Grouping:
         return tuple((region.rows, region.cols) for region in self.regions)
 
     def group(self, x: Tensor) -> list[Tensor]:
-        """(B, H, W, C) to one (B * groups, rows * cols, C) a region."""
+        """(B, H, W, C) to one (B * groups, rows * cols, C) per region."""
         tokens = x.flatten(1, 2)
         return [tokens.index_select(1, region.index).unflatten(1, (-1, region.rows * region.cols)).flatten(0, 1)
                 for region in self.regions]

@@ -2,7 +2,7 @@
 embedding is the end of the previous stage; here it is the start of its own."""
 from mmvisattn.weights.key_map import KeyMap
 
-# The position bias is one MLP here; the authors name its first layer and three groups of norm, activation, layer.
+# The position bias is one MLP here. The authors name its first layer and three groups of (norm, activation, layer).
 _MLP = {'pos_proj': 0, 'pos1.0': 1, 'pos1.2': 3, 'pos2.0': 4, 'pos2.2': 6, 'pos3.0': 7, 'pos3.2': 9}
 
 OFFICIAL_NAMES = KeyMap(

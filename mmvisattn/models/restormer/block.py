@@ -14,7 +14,7 @@ NORMS = ('with_bias', 'bias_free')
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager:
-    """Computes in the precision of ``x``; on devices that know no autocast, such as meta, there is nothing to do."""
+    """Disable autocast on the device of ``x``; does nothing on devices without autocast, such as meta."""
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
@@ -40,22 +40,22 @@ class ChannelNorm(nn.LayerNorm):
     def norm(self, x: Tensor) -> Tensor:
         if isinstance(self.bias, nn.Parameter):
             return F.layer_norm(x, x.shape[-1:], self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
-        centred = x.float() if x.dtype.itemsize < 4 else x
-        centred = centred - centred.mean(-1, keepdim=True)
-        deviation = centred.square().mean(-1, keepdim=True).add(self.eps).sqrt()
+        centered = x.float() if x.dtype.itemsize < 4 else x
+        centered = centered - centered.mean(-1, keepdim=True)
+        deviation = centered.square().mean(-1, keepdim=True).add(self.eps).sqrt()
         return x * (self.weight / deviation).to(x.dtype)
 
 
 class MDTA(BaseModule):
     """Multi-Dconv head transposed attention (MDTA): channels attend to channels, at a cost linear in the pixels.
 
-    Queries, keys and values are a 1 x 1 and a depthwise 3 x 3 convolution of the map; the logits of each head are the
-    cosines between its channels of the queries and those of the keys, times a learned temperature.
+    A 1 x 1 and a depthwise 3 x 3 convolution give queries, keys and values. The logits of each head are the cosines between
+    the channels of its queries and the channels of its keys, times a learned temperature.
 
     Args:
         dims: channels, a multiple of ``num_heads``.
         num_heads: heads.
-        bias: of the convolutions.
+        bias: whether the convolutions have a bias.
 
     Shape: (B, dims, H, W), any size, to the same.
     """
@@ -89,7 +89,7 @@ class MDTA(BaseModule):
         return torch.stack(products).sum(0) / (of_q[..., None] * of_k[..., None, :]), torch.cat(values, dim=1)
 
     def attend_to(self, x: Tensor, norm: nn.Module) -> Tensor:
-        """The attention of ``norm(x)``; the norm is applied chunk by chunk, so that its map is never stored as a whole."""
+        """The attention of ``norm(x)``; the norm is applied chunk by chunk, so its result is never stored as a whole."""
         cosines, values = self.cosines(to_fast_format(x), norm)
         attention = (cosines * self.temperature).softmax(-1)
         height = x.shape[-2]
@@ -97,7 +97,7 @@ class MDTA(BaseModule):
             heads = values.flatten(1, 2).unflatten(-1, (self.num_heads, -1)).to(attention.dtype)
             attended = torch.einsum('b n c d, b p n d -> b p n c', attention, heads).flatten(2).to(x.dtype)
             return self.proj(rearrange(attended, 'b (h w) c -> b c h w', h=height))
-        # Attending and projecting are both linear in the channels: one matrix (B, dims, dims) for both.
+        # Attention and projection are both linear in the channels: one matrix (B, dims, dims) does both.
         weight = self.proj.weight.flatten(1).unflatten(-1, (self.num_heads, -1))
         matrix = torch.einsum('o n c, b n c d -> b o n d', weight, attention.to(weight.dtype)).flatten(2)
         y = values.flatten(1, 2) @ matrix.to(values.dtype).mT
@@ -113,8 +113,8 @@ class GDFN(BaseModule):
 
     Args:
         dims: channels.
-        ffn_expansion_factor: hidden channels of each half over ``dims``, rounded down.
-        bias: of the convolutions.
+        ffn_expansion_factor: hidden channels of each half as a multiple of ``dims``, rounded down.
+        bias: whether the convolutions have a bias.
 
     Shape: (B, dims, H, W), any size, to the same.
     """
@@ -138,8 +138,8 @@ class RestormerBlock(BaseModule):
     Args:
         dims: channels.
         num_heads: heads of the transposed attention.
-        ffn_expansion_factor: width of the feed-forward's gated halves over ``dims``.
-        bias: of the convolutions.
+        ffn_expansion_factor: width of each half of the gated feed-forward as a multiple of ``dims``.
+        bias: whether the convolutions have a bias.
         norm: 'with_bias' or 'bias_free', see ``ChannelNorm``.
         drop_path: stochastic depth.
 
@@ -161,7 +161,7 @@ class RestormerBlock(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         x = to_fast_format(x)
         x = x + self.drop_path(self.attn.attend_to(x, self.norm1))
-        if self.training:  # DropPath acts on whole samples
+        if self.training:  # DropPath acts on whole samples, so no chunks
             return self.feed_forward(x)
         elements = len(x) * self.ffn.project_in.out_channels * x.shape[-1]  # per row
         return in_chunks(self.feed_forward, x, dim=2, elements_each=elements, halo=1)

@@ -20,7 +20,7 @@ from .official_names import ENCODER_NAMES
 class Downsampling(BaseModule):
     """Conv 3 x 3 to half the channels, pixel unshuffle 2; (B, C, H, W) to (B, 2 C, ceil(H / 2), ceil(W / 2)).
 
-    Odd sides are continued by their last row or column.
+    Odd sides are padded with a copy of the last row or column.
     """
 
     def __init__(self, dims: int):
@@ -31,22 +31,22 @@ class Downsampling(BaseModule):
         height, width = x.shape[-2:]
         if height % 2 or width % 2:
             x = F.pad(x, (0, width % 2, 0, height % 2), mode='replicate')
-        # Not F.pixel_unshuffle, which gives an empty batch its input's shape (torch 2.13).
+        # Not F.pixel_unshuffle: it leaves the shape of an empty batch unchanged (torch 2.13).
         return to_fast_format(rearrange(self.conv(x), 'b c (h i) (w j) -> b (c i j) h w', i=2, j=2))
 
 
 @MODELS.register_module()
 class RestormerEncoder(Backbone):
-    """The four levels of Restormer's encoder: three, and the latent one.
+    """Restormer's encoder: three levels and the latent level.
 
     Args:
         arch: 'small', 'base' (the paper's), or a dict with the keys ``embed_dims`` (channels of the first level), ``depths``
             and ``num_heads``.
         in_channels: channels of the image.
-        embedding_stride: of the first convolution. 1: the paper's, for restoration; 4 gives dense prediction the strides
-            that its heads expect, and takes the same weights.
-        ffn_expansion_factor: width of the feed-forwards' gated halves over the channels.
-        bias: of the blocks' convolutions.
+        embedding_stride: stride of the first convolution. 1: as in the paper, for restoration. 4: for heads of dense
+            prediction, which expect strides 4 to 32. Both take the same weights.
+        ffn_expansion_factor: width of each half of the gated feed-forwards as a multiple of the channels.
+        bias: whether the blocks' convolutions have a bias.
         norm: 'with_bias' or 'bias_free'.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
         out_indices: the levels whose maps to return.

@@ -16,21 +16,21 @@ from .block import RestormerBlock
 
 @MODELS.register_module()
 class MDTANeck(BaseModule):
-    """Refines each level of any backbone's pyramid with blocks of Restormer, at a cost linear in its pixels.
+    """Refine each level of any backbone's pyramid with Restormer's blocks, at a cost linear in the pixels.
 
     Args:
         in_channels: channels of each level.
-        num_heads: heads of the transposed attention, for each level, or one number for all.
+        num_heads: heads of the transposed attention: one number per level, or one for all.
         num_blocks: blocks per level.
-        ffn_expansion_factor: width of the feed-forwards' gated halves over the channels.
+        ffn_expansion_factor: width of each half of the gated feed-forwards as a multiple of the channels.
         norm: 'with_bias' or 'bias_free'.
         with_cp: recompute each block's activations in the backward pass.
         init_cfg: as in mmengine.
 
-    Shape: as many maps (B, in_channels[i], H_i, W_i) to the same.
+    Shape: one map (B, in_channels[i], H_i, W_i) per level to the same.
 
     Raises:
-        ValueError: if the number of maps or of heads is not that of ``in_channels``, or heads do not divide channels.
+        ValueError: if the number of maps or of heads does not match ``in_channels``, or heads do not divide channels.
     """
 
     keeps_channels = True

@@ -21,7 +21,7 @@ _BLOCKS = (
 
 OFFICIAL_NAMES = KeyMap(rules=(*_ENCODER, *_DECODER, *_BLOCKS))
 
-# The encoder of a whole Restormer's weights.
+# For the encoder alone, from the weights of a whole Restormer.
 ENCODER_NAMES = KeyMap(
     rules=(*_ENCODER, (r'backbone\.encoder\.', 'backbone.'), *_BLOCKS),
     dropped=(r'decoder_level\d\.', r'up\d_\d\.', r'reduce_chan_level\d\.', r'refinement\.', r'output\.', r'skip_conv\.'))

@@ -57,15 +57,15 @@ class Restormer(BaseModule):
     """Image restoration by transposed attention in a U-shaped network.
 
     Args:
-        in_channels: of the degraded image: 3 for colour, 1 for gray, 6 for the two views of a dual-pixel sensor.
-        out_channels: of the restored image.
+        in_channels: channels of the degraded image: 3 for colour, 1 for gray, 6 for the two views of a dual-pixel sensor.
+        out_channels: channels of the restored image.
         embed_dims: channels of the first level; they double with each level.
         depths: blocks of the four encoder levels; the decoder mirrors the first three.
         num_refinement_blocks: blocks after the decoder, at full size.
         num_heads: heads of each level.
-        ffn_expansion_factor: width of the feed-forwards' gated halves over the channels.
-        bias: of the blocks' convolutions.
-        norm: 'with_bias', or 'bias_free' as the paper's denoising models have it.
+        ffn_expansion_factor: width of each half of the gated feed-forwards as a multiple of the channels.
+        bias: whether the blocks' convolutions have a bias.
+        norm: 'with_bias', or 'bias_free' as in the paper's denoising models.
         dual_pixel: replace the global residual by a 1 x 1 convolution of the first feature map, added before the output
             convolution.
         with_cp: recompute each block's activations in the backward pass.
@@ -109,7 +109,7 @@ class Restormer(BaseModule):
         def blocks(dims: int, heads: int, depth: int) -> list[RestormerBlock]:
             return [RestormerBlock(dims, heads, ffn_expansion_factor, bias, norm) for _ in range(depth)]
 
-        # From the deepest level up; at the first level, nothing reduces the channels.
+        # From the deepest level up. The first level does not reduce the channels.
         self.decoder = ModuleList(
             DecoderLevel(embed_dims * 2**i, i > 0, blocks(embed_dims * 2**max(i, 1), num_heads[i], depths[i]), with_cp)
             for i in reversed(range(len(depths) - 1)))
@@ -120,7 +120,7 @@ class Restormer(BaseModule):
     def forward(self, image: Tensor) -> Tensor:
         check_images(image)
         if image.shape[1] != self.in_channels:
-            raise ValueError(f'the image has {image.shape[1]} channels, but the model in_channels={self.in_channels}')
+            raise ValueError(f'the image has {image.shape[1]} channels, but the model has in_channels={self.in_channels}')
         height, width = image.shape[-2:]
         x = to_fast_format(pad_to_multiple(image, self.stride))
         padded = x

@@ -1,7 +1,7 @@
 """SMT: Scale-Aware Modulation Meet Transformer (ICCV 2023, https://arxiv.org/abs/2307.08579).
 
 Deliberate differences from the released dense-prediction code: stochastic depth as in the paper (the released code uses
-dropout); any stem width (released: 64 channels only); any input size; no map is kept on a module.
+dropout); any stem width (released: 64 channels only); any input size; modules do not store maps.
 """
 from collections.abc import Mapping, Sequence
 
@@ -34,7 +34,7 @@ MODULATION, ATTENTION = 'M', 'A'
 class Stem(BaseModule):
     """Conv k x k stride 2, BN, ReLU, conv 2 x 2 stride 2, LayerNorm; (B, in_channels, H, W) to (B, dims, H / 4, W / 4).
 
-    The output's sides are max(1, ceil(H / 2) // 2), as in the released code.
+    A side H of the input becomes max(1, ceil(H / 2) // 2), as in the released code.
     """
 
     def __init__(self, in_channels: int, dims: int, kernel_size: int, norm_cfg: dict):
@@ -99,7 +99,7 @@ class ConvFeedForward(BaseModule):
         """hidden + depthwise 3 x 3 (hidden)."""
         if has_hooks(self.dwconv):
             return hidden + self.dwconv(hidden)
-        # The sum is one convolution, with 1 added to the middle of each kernel.
+        # hidden + dwconv(hidden) is one convolution with 1 added to the middle of each kernel.
         weight = self.dwconv.weight
         kernel = weight + F.pad(weight.new_ones(1, 1, 1, 1), (1, 1, 1, 1))
         return F.conv2d(hidden, kernel, self.dwconv.bias, padding=1, groups=len(kernel))
@@ -114,7 +114,7 @@ class SMTBlock(BaseModule):
     Args:
         mixer: maps (B, dims, H, W) to the same: modulation or attention.
         dims: channels.
-        mlp_ratio: width of the MLP's hidden layer over ``dims``.
+        mlp_ratio: hidden width of the MLP as a multiple of ``dims``.
         drop_path: stochastic depth.
         layer_scale_init_value: see ``SMT``.
 
@@ -137,7 +137,7 @@ class SMTBlock(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.layer_scale1(self.mixer(apply_channels_last(self.norm1, x))))
-        if self.training:  # DropPath acts on whole samples
+        if self.training:  # DropPath acts on whole samples, so no chunks
             return self.feed_forward(x)
         elements = len(x) * self.mlp.fc1.out_features * x.shape[-1]  # per row
         return in_chunks(self.feed_forward, x, dim=2, elements_each=elements, halo=1)
@@ -166,10 +166,10 @@ class SMT(Backbone):
             ``modulation_heads`` and ``attention_heads`` (one number per stage each), and optionally
             ``layer_scale_init_value``.
         in_channels: channels of the image.
-        pattern: the mixers of each stage: a string of M (scale-aware modulation) and A (attention over the whole map) that
-            its blocks repeat, such as 'MA' for modulation and attention in turn. None: the architecture's.
+        pattern: one string per stage of M (scale-aware modulation) and A (attention over the whole map), repeated over the
+            stage's blocks; 'MA' alternates modulation and attention. None: the architecture's.
         norm_cfg: the norm of the stem's first convolution and within the modulation.
-        layer_scale_init_value: scale every residual branch by a learned weight per channel that starts here; 0: no such
+        layer_scale_init_value: initial value of the learned weights per channel that scale every residual branch; 0: no such
             weights. None: the architecture's, which is 1e-4 for 'large' and 0 for the others, as published.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
         out_indices: the stages whose maps to return.
@@ -179,7 +179,7 @@ class SMT(Backbone):
 
     Shape:
         (B, in_channels, H, W), any size from 1 x 1, to a tuple of (B, embed_dims * 2**i, H_i, W_i) at strides 4, 8, 16,
-        32: H_0 is the half of ceil(H / 2) rounded down, at least 1, and each later side half of the one before, rounded up.
+        32: H_0 = max(1, ceil(H / 2) // 2), and each later side is half of the one before, rounded up.
 
     Raises:
         ValueError: if an argument is not one of the above.
@@ -217,8 +217,8 @@ class SMT(Backbone):
         super().__init__([settings['embed_dims'] * 2**i for i in range(len(depths))], out_indices, frozen_stages, init_cfg)
         pattern = settings['pattern'] if pattern is None else pattern
         if len(pattern) != len(depths) or not all(kinds and set(kinds) <= {MODULATION, ATTENTION} for kinds in pattern):
-            raise ValueError(f'pattern={pattern} must have one string of {MODULATION} and {ATTENTION} per stage, of which '
-                             f'there are {len(depths)}')
+            raise ValueError(f'pattern={pattern} must have one non-empty string of {MODULATION} and {ATTENTION} for each of '
+                             f'the {len(depths)} stages')
         norm_cfg = norm_cfg or dict(type='BN')
         rates = drop_path_rates(drop_path_rate, depths)
         self.stages = ModuleList()

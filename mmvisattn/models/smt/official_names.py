@@ -3,7 +3,7 @@ from mmvisattn.weights.key_map import KeyMap
 
 
 def _stage_rules() -> list[tuple[str, str]]:
-    """The authors number stages from 1 and keep the parts of one apart."""
+    """The authors number stages from 1 and store the parts of a stage separately."""
     rules = [(r'backbone\.patch_embed1\.conv\.0\.', 'backbone.stages.0.embedding.conv.conv.'),
              (r'backbone\.patch_embed1\.conv\.1\.', 'backbone.stages.0.embedding.conv.bn.'),
              (r'backbone\.patch_embed1\.conv\.3\.', 'backbone.stages.0.embedding.proj.')]
@@ -13,7 +13,7 @@ def _stage_rules() -> list[tuple[str, str]]:
     return rules
 
 
-# Within a block; \1 is the block itself, and [i] the i-th part of a tensor.
+# Names within a block; \1 is the name of the block, and [i] the i-th part of a tensor.
 _BLOCK = (
     (r'attn\.v\.(\w+)$', r'mixer.to_value_and_scales.\2[0]'),
     (r'attn\.s\.(\w+)$', r'mixer.to_value_and_scales.\2[1]'),

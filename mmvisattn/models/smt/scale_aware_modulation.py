@@ -10,11 +10,11 @@ from mmvisattn.registry import MODELS
 
 
 class MultiHeadMixedConv(BaseModule):
-    """Multi-head mixed convolution (MHMC): each head's channels through a depthwise convolution of its own kernel size.
+    """Multi-head mixed convolution (MHMC): a depthwise convolution per head, each with its own kernel size.
 
     Args:
         dims: channels, a multiple of ``num_heads``.
-        num_heads: heads; head i (from 0) has a kernel of 3 + 2 i pixels a side.
+        num_heads: heads; head i (from 0) has a kernel with 3 + 2 i pixels per side.
 
     Shape: (B, dims, H, W) to ``num_heads`` maps (B, dims / num_heads, H, W).
     """
@@ -40,7 +40,7 @@ class ScaleAwareAggregation(BaseModule):
     Args:
         dims: channels of all heads together.
         num_heads: heads.
-        expansion: the width between the two convolutions over ``dims``.
+        expansion: width between the two convolutions as a multiple of ``dims``.
         norm_cfg: the norm between them.
 
     Shape: ``num_heads`` maps (B, dims / num_heads, H, W) to (B, dims, H, W).
@@ -60,12 +60,12 @@ class ScaleAwareAggregation(BaseModule):
 
 @MODELS.register_module()
 class ScaleAwareModulation(BaseModule):
-    """Scale-aware modulation (SAM): a linear value of each pixel times a modulator gathered at several scales around it.
+    """Scale-aware modulation (SAM): a linear value of each pixel times a modulator computed at several scales around it.
 
     Args:
         dims: channels, a multiple of ``num_heads``.
         num_heads: heads of the mixed convolution, each with its own kernel size.
-        expansion: width of the aggregation over ``dims``.
+        expansion: width within the aggregation as a multiple of ``dims``.
         norm_cfg: the norm within the aggregation.
 
     Shape: (B, dims, H, W), any size, to the same; channels last in memory.
@@ -88,7 +88,7 @@ class ScaleAwareModulation(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         value, heads = self.value_and_heads(x)
-        if self.training:  # the norm's statistics are those of the whole
+        if self.training:  # batch norm takes its statistics from whole maps, so no chunks
             return self.modulate(value, *heads)
         elements = 2 * len(x) * self.aggregation.mix.in_channels * x.shape[-1]  # per row
         return in_chunks(self.modulate, value, *heads, dim=2, elements_each=elements)

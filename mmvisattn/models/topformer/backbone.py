@@ -1,8 +1,8 @@
 """TopFormer: Token Pyramid Transformer for Mobile Semantic Segmentation (CVPR 2022, https://arxiv.org/abs/2204.05525).
 
-Deliberate differences from the released code: the semantic injection is a neck of its own (``SemanticInjection``), so that
-the backbone serves any head; it builds without a checkpoint; SyncBN and BN are initialised the same way (the released
-code treats them differently). As there and unlike in the paper, attention is not scaled by default.
+Deliberate differences from the released code: the semantic injection is a separate neck (``SemanticInjection``), so that
+the backbone works with any head; the model builds without a checkpoint; SyncBN and BN are initialised the same way (the
+released code treats them differently). As in the released code and unlike the paper, attention is not scaled by default.
 """
 from collections.abc import Mapping, Sequence
 
@@ -24,11 +24,11 @@ class TopFormer(Backbone):
 
     Args:
         arch: 'tiny', 'small', 'base', or a dict with the keys ``levels`` (four sequences of rows (kernel size, expansion,
-            channels, stride), one a pyramid level), ``num_heads`` and ``num_blocks`` (of the semantics extractor).
+            channels, stride), one per pyramid level), ``num_heads`` and ``num_blocks`` (of the semantics extractor).
         in_channels: channels of the image.
         out_indices: which of the five maps to return: the pyramid's levels 0 to 3, and 4, the semantics map.
         frozen_stages: -1: none, 0: the stem, 1 to 4: the pyramid's levels too, 5: the semantics extractor too.
-        norm_cfg: the norm after every convolution.
+        norm_cfg: the norm after the convolutions.
         scale_attention: scale the logits by ``key_dim ** -0.5``; off in all published weights.
         drop_path_rate: stochastic depth of the last transformer block, rising linearly from 0.
         with_cp: recompute each block's activations in the backward pass.

@@ -1,6 +1,6 @@
-"""TopFormer's semantic injection module (CVPR 2022, https://arxiv.org/abs/2204.05525).
+"""TopFormer's semantic injection module (SIM; CVPR 2022, https://arxiv.org/abs/2204.05525).
 
-Difference from the released code, where it is part of the backbone: it is a neck, and it can extract the semantics itself.
+Difference from the released code: the module is a neck, not a part of the backbone, and can extract the semantics itself.
 """
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ class Injection(BaseModule):
 
     @staticmethod
     def gate(x: Tensor) -> Tensor:
-        """relu6(x + 3) / 6. torch's ``hardsigmoid`` takes 1 / 6 in single precision for its gradient, 3e-8 off (2.13)."""
+        """relu6(x + 3) / 6. torch's ``hardsigmoid`` has an error of 3e-8 in its gradient: 1 / 6 in float32 (torch 2.13)."""
         return F.relu6(x + 3) / 6
 
     def forward(self, x_local: Tensor, x_global: Tensor) -> Tensor:
@@ -53,27 +53,27 @@ class SemanticInjection(BaseModule):
     """Semantic injection module (SIM): injects a global semantics map into the levels of a pyramid.
 
     Args:
-        in_channels: channels of the pyramid's levels; the semantics map has their sum.
+        in_channels: channels of the pyramid's levels; the semantics map has the sum of them.
         out_channels: channels of every returned map.
         injected_levels: the levels that are injected and returned, in this order.
         fusion: 'gated_sum', local * hsigmoid(gate) + global (the paper's); 'gated_sum_relu', the same with conv-BN-ReLU
             embeddings and a gate without norm (the released 'muli_sum_cbr'); 'sum', local + global; 'product',
             local * hsigmoid(gate).
-        semantics_extractor: None if the last input is the semantics map, as TopFormer gives it; behind a backbone that
-            returns a pyramid only, arguments of ``SemanticsExtractor`` (at least ``num_heads``), which then makes that
+        semantics_extractor: None: the last input is the semantics map, as TopFormer returns it. For a backbone that returns
+            a pyramid only: arguments of ``SemanticsExtractor`` (at least ``num_heads``), which then computes the semantics
             map from the pooled pyramid.
-        norm_cfg: the norm after every convolution.
+        norm_cfg: the norm after the convolutions.
         init_cfg: as in mmengine.
 
     Shape:
         Maps (B, in_channels[i], H_i, W_i), then the semantics map (B, sum of in_channels, h, w) if no extractor is built,
-        to a tuple of (B, out_channels, H_i, W_i), one for each of ``injected_levels``.
+        to a tuple of (B, out_channels, H_i, W_i), one per entry of ``injected_levels``.
 
     Raises:
-        ValueError: if ``fusion`` or ``injected_levels`` is not one of the above, or the inputs are too few or too many.
+        ValueError: if ``fusion`` or ``injected_levels`` is not one of the above, or the number of inputs is wrong.
     """
 
-    takes_semantics = True  # the last input may be the semantics map, which in_channels does not count
+    takes_semantics = True  # the last input may be the semantics map, which in_channels does not include
 
     def __init__(self,
                  in_channels: Sequence[int] = (16, 32, 64, 96),
@@ -102,7 +102,7 @@ class SemanticInjection(BaseModule):
         if len(inputs) != num_levels + (self.extractor is None):
             raise ValueError(
                 f'SemanticInjection got {len(inputs)} maps for {num_levels} levels: it takes one per level'
-                + (', and the semantics map last; a backbone without one needs semantics_extractor=dict(num_heads=…)'
+                + (', and the semantics map last; for a backbone without that map, set semantics_extractor=dict(num_heads=…)'
                    if self.extractor is None else ' (it extracts the semantics itself)'))
         levels = [to_fast_format(x) for x in inputs[:num_levels]]
         semantics = inputs[-1] if self.extractor is None else self.extractor(pyramid_pooling(levels))

@@ -1,9 +1,9 @@
-"""TopFormer's pyramid pooling and semantics extractor (CVPR 2022, https://arxiv.org/abs/2204.05525).
+"""TopFormer's pyramid pooling and scale-aware semantics extractor (SASE; CVPR 2022, https://arxiv.org/abs/2204.05525).
 
-Shared by the backbone and by ``SemanticInjection``, which builds one where a backbone returns a pyramid only.
+Shared by the backbone and by ``SemanticInjection``, which builds an extractor if a backbone returns a pyramid only.
 
-Difference from the paper: attention logits are not scaled by ``key_dim ** -0.5`` unless asked for, because the released
-code, and so every published weight, leaves the scale out.
+Difference from the paper: by default, attention logits are not scaled by ``key_dim ** -0.5``, because the released code,
+and so every published weight, leaves the scale out.
 """
 from collections.abc import Sequence
 
@@ -108,15 +108,15 @@ class SemanticsExtractor(BaseModule):
     """Scale-aware semantics extractor (SASE): a few transformer blocks over the pooled pyramid.
 
     Args:
-        dims: channels of the pooled map, the sum of the pyramid's.
+        dims: channels of the pooled map: the sum over the pyramid's levels.
         num_heads: heads of each attention.
-        num_blocks: how many transformer blocks.
+        num_blocks: number of transformer blocks.
         key_dim: width of queries and keys per head.
         value_dim: width of values per head.
-        mlp_ratio: width of the feed-forward's hidden layer over ``dims``.
+        mlp_ratio: hidden width of the feed-forward network as a multiple of ``dims``.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
         scale_attention: multiply the logits by ``key_dim ** -0.5``; off in all published weights.
-        norm_cfg: the norm of every convolution.
+        norm_cfg: the norm after the 1 x 1 convolutions.
         with_cp: recompute each block's activations in the backward pass.
 
     Shape: (B, dims, H, W) to the same.

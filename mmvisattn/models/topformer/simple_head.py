@@ -1,6 +1,6 @@
 """TopFormer's segmentation head (CVPR 2022, https://arxiv.org/abs/2204.05525).
 
-Difference from the released code: it does not add into its inputs in place.
+Difference from the released code: the head does not change its inputs in place.
 """
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -13,19 +13,19 @@ from mmvisattn.registry import MODELS
 
 @MODELS.register_module()
 class SimpleHead(BaseDecodeHead):
-    """Sums maps of equal channels at the size of the first, then 1 x 1 conv + norm + ReLU, dropout, classifier.
+    """Sum maps of equal channels at the size of the first, then 1 x 1 conv + norm + ReLU, dropout, classifier.
 
     Args:
-        depthwise: the 1 x 1 convolution scales each channel by itself, as in the published TopFormer-T; those of S and B
-            mix the channels.
-        kwargs: of mmseg's ``BaseDecodeHead``; ``in_channels`` is a list of equal numbers, one for each of ``in_index``,
-            and the first of these inputs is the largest map.
+        depthwise: the 1 x 1 convolution scales each channel separately, as in the published TopFormer-T; in S and B it mixes
+            the channels.
+        kwargs: arguments of mmseg's ``BaseDecodeHead``; ``in_channels`` is a list of equal numbers, one per entry of
+            ``in_index``, and the first of these inputs is the largest map.
 
     Shape:
         A list of (B, C, H_i, W_i) to logits (B, num_classes, H_0, W_0).
 
     Raises:
-        ValueError: if ``in_channels`` are not equal, or not ``channels`` with ``depthwise``.
+        ValueError: if the ``in_channels`` are not equal, or, with ``depthwise``, differ from ``channels``.
     """
 
     def __init__(self, depthwise: bool = False, **kwargs):

@@ -11,7 +11,7 @@ Row = tuple[int, int, int, int]
 
 
 def pyramid(first: int, widths: Sequence[int], last_level_depth: int) -> tuple[tuple[Row, ...], ...]:
-    """The rows of the four levels of a published variant, of ``widths`` channels."""
+    """The rows of the token pyramid's four levels (TPM) in a published variant with ``widths`` channels."""
     w1, w2, w3, w4 = widths
     return (
         ((3, 1, first, 1), (3, 4, w1, 2), (3, 3, w1, 1)),
@@ -22,7 +22,10 @@ def pyramid(first: int, widths: Sequence[int], last_level_depth: int) -> tuple[t
 
 
 class InvertedResidual(BaseModule):
-    """MobileNetV2's block: 1 x 1 expansion, depthwise k x k, 1 x 1 projection; (B, C, H, W) to (B, C', H/s, W/s)."""
+    """MobileNetV2's block: 1 x 1 expansion, depthwise k x k, 1 x 1 projection.
+
+    Shape: (B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride)).
+    """
 
     def __init__(self, in_channels: int, row: Row, norm_cfg: dict):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is special to CrossFormer and CrossFormer++."""
+"""Tests that are specific to CrossFormer and CrossFormer++."""
 import copy
 import gc
 
@@ -53,7 +53,7 @@ def test_parameters_and_multiply_adds(arch):
     dims = model.out_channels[-1]
     norm_and_head = 2 * dims + dims * 1000 + 1000
     millions = (sum(p.numel() for p in model.parameters()) + norm_and_head) / 1e6
-    # The counter knows the products of attention only in the form that spells them out.
+    # The counter counts the products of attention only with the explicit (MATH) backend.
     with FlopCounterMode(display=False) as counter, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
         model(torch.randn(1, 3, 224, 224))
     gmacs = (counter.get_total_flops() / 2 + dims * 1000 + macs_on_padding(model, 224, 224)) / 1e9
@@ -74,7 +74,7 @@ def test_long_distance_groups_lie_on_the_map_or_in_squares():
     short, long = CrossFormer('small').stages[0].blocks
     assert short.kind(64, 100) == (7, 7, 1) and long.kind(64, 100) == (8, 13, 8)
     assert CrossFormer('small', lda_scope='square').stages[0].blocks[1].kind(64, 100) == (7, 7, 8)
-    # With the interval 1 every token attends to all, or to its neighbours.
+    # With interval 1, every token attends to all tokens ('map') or to its neighbours ('square').
     assert CrossFormer('small').stages[3].blocks[1].kind(16, 25) == (16, 25, 1)
     assert CrossFormer('small', lda_scope='square').stages[3].blocks[1].kind(16, 25) == (7, 7, 1)
 
@@ -92,7 +92,7 @@ def test_small_maps_have_short_distance_attention_only(scope, kind):
         assert block.kind(7, 7) == (7, 7, 1)
 
 
-def test_settings_a_block():
+def test_settings_per_block():
     model = CASE.build(group_size=((3, 5), 4, 3, (2, 6)), interval=((1, 3), 2, 'adaptive', 1))
     assert kinds(model)[0] == [(3, None), (5, 3)] and kinds(model)[3] == [(2, None), (6, 1)]
     assert kinds(model)[2] == [(3, None), (3, 'adaptive')] * 2
@@ -154,7 +154,7 @@ def test_whole_models_in_half_precision(dtype):
             assert (output.float() - expected).abs().mean() < 0.1 * expected.std()
 
 
-def test_inference_in_portions_changes_nothing(monkeypatch):
+def test_inference_in_chunks_changes_nothing(monkeypatch):
     model, x = CASE.build().eval(), torch.randn(2, 3, 96, 128)
     with torch.inference_mode():
         expected = model(x)
@@ -195,7 +195,7 @@ def test_no_size_leaves_tensors_behind():
     assert [tensors_after((64 + 8 * i, 200 - 8 * i)) for i in range(4)] == [before] * 4
 
 
-def test_classifier_files_load_without_what_only_they_have():
+def test_classifier_files_load_without_their_extra_tensors():
     from helpers import golden
     state = golden.checkpoint(golden.read('crossformer_t'))
     extra = {
@@ -207,7 +207,7 @@ def test_classifier_files_load_without_what_only_they_have():
     assert report.dropped == list(extra) and len(report.loaded) == len(state)
 
 
-def test_compiles_one_graph_a_size_not_a_block():
+def test_compiles_one_graph_per_size_not_per_block():
     torch._dynamo.reset()
     model = CASE.build().eval()
     compiled = torch.compile(model, fullgraph=True, backend='eager')

@@ -14,7 +14,7 @@ CPU = torch.device('cpu')
 
 
 def padded_attention(attention, x, rows, cols, interval):
-    """The paper's form: zero-padded to whole groups, padding masked out of the keys, its outputs cut away."""
+    """The paper's form: zero-padded to whole groups, padding masked out of the keys, its outputs discarded."""
     _, height, width, _ = x.shape
     padding = (0, 0, 0, -width % (cols * interval), 0, -height % (rows * interval))
     pattern = 'b (y g i) (x h j) c -> (b y x i j) (g h) c'
@@ -60,7 +60,7 @@ def test_grouping_is_a_permutation_and_ungroup_its_inverse(height, width, rows, 
 
 
 def drawn(grouping, width):
-    """A letter for each token's group, row by row, as in the module's docstring."""
+    """One letter per token for its group, row by row, as in the module's docstring."""
     groups = [group for x in grouping.group(torch.arange(len(grouping.inverse)).view(1, -1, width, 1)) for group in x]
     groups.sort(key=lambda group: group.min().item())
     letters = {position.item(): chr(ord('a') + i) for i, group in enumerate(groups) for position in group}

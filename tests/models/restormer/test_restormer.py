@@ -1,4 +1,4 @@
-"""What is special to Restormer: blocks against their definition, any size, half precision, tiles."""
+"""Tests that are specific to Restormer: blocks against their definition, any size, half precision, encoder and neck."""
 import copy
 
 import pytest
@@ -22,7 +22,7 @@ def tiny(**kwargs):
 
 
 def mdta(module, x):
-    """The paper's equations one by one: normalise, attend, project."""
+    """The paper's equations one by one: normalize, attend, project."""
     q, k, v = module.qkv_dwconv(module.qkv(x)).chunk(3, 1)
     q, k, v = (part.unflatten(1, (module.num_heads, -1)).flatten(3) for part in (q, k, v))
     attention = (F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT * module.temperature).softmax(-1)
@@ -65,12 +65,12 @@ def test_norms(kind):
 
 
 @pytest.mark.parametrize('norm', ['with_bias', 'bias_free'])
-def test_bands_change_nothing(norm, monkeypatch):
+def test_inference_in_chunks_changes_nothing(norm, monkeypatch):
     block, x = RestormerBlock(12, 3, norm=norm).eval(), torch.randn(2, 12, 37, 10)
     with torch.inference_mode():
         whole = block(x)
-        for portion in (200, 2000, 20000):
-            monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', portion)
+        for elements in (200, 2000, 20000):
+            monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', elements)
             torch.testing.assert_close(block(x), whole, atol=1e-5, rtol=1e-5)
 
 
@@ -111,7 +111,7 @@ def test_half_precision(dtype, norm):
 
 
 def test_sums_over_millions_of_pixels_are_finite_in_half_precision():
-    """The squares of 2048 x 2048 pixels exceed what float16 holds many times over."""
+    """A sum of squares over 2048 x 2048 pixels exceeds the range of float16 many times."""
     module, x = MDTA(2, 1).eval(), 8 * torch.randn(1, 2, 2048, 2048)
     with torch.inference_mode():
         exact = module(x)

@@ -1,4 +1,4 @@
-"""What is special to SMT."""
+"""Tests that are specific to SMT."""
 import copy
 
 import pytest
@@ -26,7 +26,7 @@ def test_parameters_and_multiply_adds(arch):
     model = SMT(arch).eval()
     head = model.out_channels[-1] * 1000 + 1000
     millions = (sum(p.numel() for p in model.parameters()) + head) / 1e6
-    # The counter knows the products of attention only in the form that spells them out.
+    # The counter counts the products of attention only with the explicit (MATH) backend.
     with FlopCounterMode(display=False) as counter, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
         model(torch.randn(1, 3, 224, 224))
     gmacs = (counter.get_total_flops() / 2 + head) / 1e9
@@ -61,7 +61,7 @@ def assert_agrees(model, case):
 
 
 def test_imagenet_names_and_classifier():
-    """What the authors' ImageNet checkpoints call the convolution of the attention's values, and their classifier."""
+    """The authors' ImageNet checkpoints have another name for the convolution of the values, and a classifier."""
     state, case, model = official({})
     renamed = {name.replace('attn.dw_conv.', 'attn.local_conv.'): tensor for name, tensor in state.items()}
     assert set(renamed) != set(state)
@@ -90,7 +90,7 @@ def test_half_of_a_joined_tensor_is_missing():
         load_official(model, state)
 
 
-def test_layer_scale_starts_where_it_is_told():
+def test_layer_scale_starts_at_the_given_value():
     model = CASE.build(layer_scale_init_value=1e-5)
     assert torch.equal(model.stages[0].blocks[0].layer_scale1.weight, torch.full((32,), 1e-5))
 
@@ -124,7 +124,7 @@ def test_modulation_serves_any_map():
         ScaleAwareModulation(10, num_heads=4)
 
 
-def test_inference_in_portions_changes_nothing(monkeypatch):
+def test_inference_in_chunks_changes_nothing(monkeypatch):
     model, x = CASE.build().eval(), torch.randn(2, 3, 96, 132)
     with torch.inference_mode():
         expected = model(x)
@@ -137,7 +137,7 @@ def test_inference_in_portions_changes_nothing(monkeypatch):
 
 
 def test_batch_statistics_are_those_of_the_whole_batch(monkeypatch):
-    """Also without gradients, as when statistics are estimated anew, and whatever the portions."""
+    """Also without gradients, as when statistics are estimated again, and for chunks of any size."""
     whole = ScaleAwareModulation(16).train()
     parts, x = copy.deepcopy(whole), torch.randn(2, 16, 9, 5)
     whole(x)
@@ -147,8 +147,8 @@ def test_batch_statistics_are_those_of_the_whole_batch(monkeypatch):
     torch.testing.assert_close(parts.aggregation.widen.norm.running_var, whole.aggregation.widen.norm.running_var)
 
 
-def test_attention_needs_no_matrix_over_the_map():
-    """Values and gradients are those of the spelled-out form."""
+def test_fused_attention_is_that_with_an_explicit_matrix():
+    """Values and gradients agree with the MATH backend."""
     module, x = GlobalAttention(32, 4), torch.randn(2, 32, 6, 9, requires_grad=True)
     with sdpa_kernel(SDPBackend.MATH):
         expected = module(x)

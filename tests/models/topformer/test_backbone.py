@@ -1,4 +1,4 @@
-"""What is special to TopFormer."""
+"""Tests that are specific to TopFormer."""
 import pytest
 import torch
 from helpers.cases import BACKBONES
@@ -23,7 +23,7 @@ def test_pyramid_pooling_halves_the_last_map():
 
 
 def test_scale_attention_divides_the_logits():
-    """Scaled attention is unscaled attention with queries a quarter as large (16 ** -0.5)."""
+    """Scaled attention is unscaled attention with queries multiplied by a quarter (16 ** -0.5)."""
     scaled = SemanticsExtractor(24, num_heads=2, num_blocks=1, scale_attention=True).eval()
     plain = SemanticsExtractor(24, num_heads=2, num_blocks=1).eval()
     plain.load_state_dict(scaled.state_dict())
