@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Restore images: tools/restore.py INPUT OUTPUT --checkpoint P [--config C] [--tile 512]"""
+"""Restore images: tools/restore.py INPUT OUTPUT [--checkpoint P] [--config C] [--tile 512]"""
 import argparse
 import sys
 from pathlib import Path
@@ -14,6 +14,9 @@ from mmvisattn.cli.checks import UsageError
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.restoration.pictures import image_files, read_picture, write_picture
 from mmvisattn.restoration.restoring import restore_picture
+from mmvisattn.weights import find_model
+
+BLIND_DENOISER = Path(__file__).parents[1] / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py'
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,10 +24,9 @@ def parse_args() -> argparse.Namespace:
         description='Restore an image, or all images of a folder. Size, bit depth and transparency are kept.')
     parser.add_argument('input', type=Path, help='an image, or a folder of images (without its subfolders)')
     parser.add_argument('output', type=Path, help='the image to write, or a folder for images of the same names')
-    parser.add_argument('--config', type=Path, help='config of the model',
-                        default=Path(__file__).parents[1]
-                        / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py')
-    parser.add_argument('--checkpoint', required=True, help="a checkpoint of tools/train.py, or the authors' published one")
+    parser.add_argument('--checkpoint', help="a checkpoint of tools/train.py, or the authors' published one (default: that "
+                        'of a small denoiser that comes with the package)')
+    parser.add_argument('--config', type=Path, help="the checkpoint's config (default: the paper's blind color denoiser)")
     add_weights_option(parser)
     parser.add_argument('--right', type=Path, help='second view of a dual-pixel model: a file or folder like INPUT, '
                         'which is then the left view')
@@ -32,7 +34,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tile-overlap', type=int, default=32, help='pixels that tiles share (default: %(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='default: %(default)s')
     parser.add_argument('--overwrite', action='store_true', help='replace outputs that exist already')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.checkpoint is None:
+        if args.config:
+            raise UsageError(f'--config {args.config} needs --checkpoint')
+        args.config, args.checkpoint = find_model('restoration').config, 'restoration'
+    args.config = args.config or BLIND_DENOISER
+    return args
 
 
 def build(args: argparse.Namespace) -> ImageRestorer:
