@@ -1,16 +1,10 @@
-"""Both mim, from an installed wheel. Slow: run by make test-install, for the line of the environment that runs it.
-
-mim and the wheel are installed into an environment of their own, which sees the packages of the running one.
-"""
+"""Both mim, with an installed wheel in place of the tree. Slow: run by make test-install."""
 import json
 import os
 import subprocess
-import sys
-import sysconfig
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -19,8 +13,7 @@ from helpers.published import PUBLISHED
 from helpers.wheel import built_wheel, copy_of_the_tree
 
 pytestmark = pytest.mark.install
-ONEDL = any(distribution.name == 'onedl-mmengine' for distribution in distributions())
-MIM = 'onedl-mim==0.5.1' if ONEDL else 'openmim==0.3.9'
+MIM = {'onedl': 'onedl-mim==0.5.1', 'openmmlab': 'openmim==0.3.9'}
 CONFIG = 'topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
 RELEASE = 'https://github.com/AFeng-x/SMT/releases/download/v1.0.0'
 
@@ -42,32 +35,29 @@ def release(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def environment(release, tmp_path_factory):
-    """An environment's folder with mim and the wheel, in whose metafile the release is on this machine."""
-    folder = tmp_path_factory.mktemp('environment')
+def python(set_up, release, tmp_path_factory):
+    """The Python of an environment with mim and the wheel, in whose metafile the release is on this machine."""
+    line, python = set_up
+    folder = tmp_path_factory.mktemp('wheel')
     source = copy_of_the_tree(folder / 'source')
     metafile = source / 'configs/smt/metafile.yml'
     metafile.write_text(metafile.read_text().replace(RELEASE, release[1]))
-    env = folder / 'env'
-    subprocess.run([sys.executable, '-m', 'venv', env], check=True)
-    site, = env.glob('lib/python*/site-packages')
-    (site / 'running.pth').write_text(sysconfig.get_path('purelib'))
-    install = [env / 'bin/python', '-m', 'pip', '--disable-pip-version-check', '--quiet', 'install']
-    subprocess.run([*install, MIM], check=True)
-    subprocess.run([*install, '--no-deps', '--no-index', '--ignore-installed', built_wheel(source, folder)], check=True)
-    assert (site / 'mmvisattn/__init__.py').is_file()
-    return env
+    install = [python, '-m', 'pip', '--disable-pip-version-check', '--quiet', 'install']
+    subprocess.run([*install, MIM[line]], check=True)
+    # In place of the clone that is installed as editable.
+    subprocess.run([*install, '--no-deps', '--no-index', '--force-reinstall', built_wheel(source, folder)], check=True)
+    return python
 
 
 @pytest.fixture
-def mim(environment, tmp_path):
+def mim(python, tmp_path):
     """Run mim away from the tree; returns the finished process."""
     variables = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
     variables |= {'HOME': str(tmp_path / 'home'), 'PYTHONWARNINGS': 'ignore'}  # mim makes folders in it
 
     def run(command, *args, code=0):
         done = subprocess.run(
-            [environment / 'bin/python', '-m', 'mim', command, 'mmvisattn', *map(str, args)], cwd=tmp_path, env=variables,
+            [python, '-m', 'mim', command, 'mmvisattn', *map(str, args)], cwd=tmp_path, env=variables,
             capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return done
