@@ -13,8 +13,9 @@ ONEDL = ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6']
 OPENMMLAB = ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2.0', 'regex', 'ftfy']
 COMMON = ['opencv-python-headless', 'scikit-image', 'matplotlib', 'tqdm']
 
-# Where the two mim look. openmim, as mmengine, takes the module's folder. onedl-mim takes the folder of the first file that
-# pip has listed by name (docs/upstream/onedl-mim.md): mmvisattn-0.1.0.dist-info, if no other comes before it.
+# Where the two mim look. openmim, as mmengine, takes the module's folder. onedl-mim 0.5.1 takes the folder of the file that
+# pip lists first (docs/upstream/onedl-mim.md): mmvisattn-0.1.0.dist-info, if none comes before it by name. Commands would:
+# an entry point is listed as ../../../bin/NAME.
 MIM_FOLDERS = ['mmvisattn', '_mmvisattn_mim']
 
 
