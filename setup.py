@@ -1,4 +1,4 @@
-"""Packaging. The wheel also carries ``mmvisattn/.mim``: the configs, tools and model index that ``mim`` looks for."""
+"""Packaging. The wheel also carries ``.mim``: the configs, tools and model index that ``mim`` looks for."""
 import re
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
@@ -13,6 +13,11 @@ ONEDL = ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6']
 OPENMMLAB = ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2.0', 'regex', 'ftfy']
 COMMON = ['opencv-python-headless', 'scikit-image', 'matplotlib', 'tqdm']
 
+# Where the two mim look. openmim, as mmengine, takes the module's folder. onedl-mim 0.5.1 takes the folder of the file that
+# pip lists first (docs/upstream/onedl-mim.md): mmvisattn-0.1.0.dist-info, if none comes before it by name. Commands would:
+# an entry point is listed as ../../../bin/NAME.
+MIM_FOLDERS = ['mmvisattn', '_mmvisattn_mim']
+
 
 def long_description() -> str:
     """The README without its pictures and without links into the repository, which lead nowhere on a package index."""
@@ -21,16 +26,16 @@ def long_description() -> str:
 
 
 class BuildWithMim(build_py):
-    """Puts ``.mim`` into the build folder, so that the source tree is not changed."""
+    """Puts ``.mim`` into folders of the build folder, so that the source tree is not changed."""
 
     def run(self):
         super().run()
         if self.editable_mode:
             return
-        mim = Path(self.build_lib) / 'mmvisattn' / '.mim'
-        for folder in ('configs', 'tools'):
-            copytree(ROOT / folder, mim / folder, dirs_exist_ok=True, ignore=ignore_patterns('__pycache__'))
-        copy(ROOT / 'model-index.yml', mim)
+        for mim in (Path(self.build_lib) / folder / '.mim' for folder in MIM_FOLDERS):
+            for part in ('configs', 'tools'):
+                copytree(ROOT / part, mim / part, dirs_exist_ok=True, ignore=ignore_patterns('__pycache__'))
+            copy(ROOT / 'model-index.yml', mim)
 
 
 setup(

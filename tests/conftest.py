@@ -40,6 +40,15 @@ def miniature_coco(tmp_path_factory) -> Path:
     return write_miniature(tmp_path_factory.mktemp('data') / 'coco', 'coco', num_training=6, num_validation=3)
 
 
+@pytest.fixture(scope='session', params=['onedl', 'openmmlab'])
+def set_up(request, tmp_path_factory) -> tuple[str, Path]:
+    """A line of the mm packages and the Python of a fresh clone that has set itself up with it. Slow: for install tests."""
+    clone = tmp_path_factory.mktemp(request.param) / 'clone'
+    subprocess.run(['git', 'clone', '--quiet', ROOT, clone], check=True)
+    subprocess.run(['make', 'setup', f'STACK={request.param}'], cwd=clone, check=True)
+    return request.param, clone / ('.venv' if request.param == 'onedl' else '.venv-openmmlab') / 'bin' / 'python'
+
+
 @pytest.fixture(scope='session')
 def run_tool_in():
     """Run a tool in a separate process, in the given folder; returns the finished process with its output."""

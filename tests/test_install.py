@@ -7,14 +7,9 @@ from helpers.reduced import ROOT
 
 
 @pytest.mark.install
-@pytest.mark.parametrize('stack, folder', [('onedl', '.venv'), ('openmmlab', '.venv-openmmlab')])
-def test_a_fresh_clone_sets_itself_up(stack, folder, tmp_path):
-    clone = tmp_path / 'clone'
-    subprocess.run(['git', 'clone', '--quiet', ROOT, clone], check=True)
-    subprocess.run(['make', 'setup', f'STACK={stack}'], cwd=clone, check=True)
-    python = clone / folder / 'bin' / 'python'
+def test_a_fresh_clone_sets_itself_up(set_up, tmp_path):
     code = "import mmcv.ops, mmdet, mmseg; from mmvisattn import models; print(len(models.__all__))"
-    done = subprocess.run([python, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True,
+    done = subprocess.run([set_up[1], '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True,
                           env={key: value for key, value in os.environ.items() if key != 'PYTHONPATH'})
     assert int(done.stdout.splitlines()[-1]) >= 2
 

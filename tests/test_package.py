@@ -5,36 +5,34 @@ import subprocess
 import sys
 import zipfile
 
-from helpers.reduced import CONFIGS, ROOT
+from helpers.reduced import CONFIGS
+from helpers.wheel import PIP, built_wheel, copy_of_the_tree
 
 CHECK = """
 import mmvisattn, pathlib
+from importlib.metadata import distribution
 from mmengine.registry import MODELS
 root = pathlib.Path(mmvisattn.__file__).parent
 assert str(root).startswith({site!r}), root
 MODELS.build(dict(type='mmvisattn.TopFormer'))
+def files(folder):
+    return {{str(p.relative_to(folder)) for p in folder.rglob('*.*') if p.suffix != '.pyc'}}
 mim = root / '.mim'
 assert (mim / 'model-index.yml').is_file() and (mim / 'tools' / 'train.py').is_file()
+first = distribution('mmvisattn').files[0]  # in whose folder onedl-mim looks
+assert files(mim) == files(root.parent / first.parts[0] / '.mim'), first
 print(len([p for p in (mim / 'configs').glob('*/*.py') if p.parent.name != '_base_']))
 """
 
 
 def test_an_installed_wheel_carries_what_mim_needs(tmp_path):
     site = tmp_path / 'site'
-    pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--quiet']
-    source = tmp_path / 'source'
-    files = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True,
-                           check=True).stdout.split()
-    for name in filter(lambda name: (ROOT / name).is_file(), files):  # a copy: building leaves nothing in the tree
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((ROOT / name).read_bytes())
-    subprocess.run([*pip, 'wheel', '--no-deps', '--no-build-isolation', '-w', tmp_path, source], check=True)
-    wheel, = tmp_path.glob('mmvisattn-*.whl')
+    wheel = built_wheel(copy_of_the_tree(tmp_path / 'source'), tmp_path)
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(next(name for name in archive.namelist() if name.endswith('METADATA'))).decode()
         assert 'mmvisattn/py.typed' in archive.namelist()
     assert '# mmvisattn' in metadata and re.findall(r'\]\((?!https?:)', metadata) == []
-    subprocess.run([*pip, 'install', '--no-deps', '--no-index', '--target', site, wheel], check=True)
+    subprocess.run([*PIP, 'install', '--no-deps', '--no-index', '--target', site, wheel], check=True)
     done = subprocess.run([sys.executable, '-c', CHECK.format(site=str(site))], cwd=tmp_path, capture_output=True,
                           text=True, env=dict(os.environ, PYTHONPATH=str(site)), check=False)
     assert done.returncode == 0, done.stderr

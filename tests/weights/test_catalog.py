@@ -1,5 +1,6 @@
 """Every model of the metafiles is found by its name."""
 import pytest
+from helpers.published import SHIPPED
 from helpers.reduced import ROOT
 from mmengine.registry import MODELS
 
@@ -52,6 +53,9 @@ def test_a_checkpoint_may_be_a_name():
 
 
 def test_every_shipped_file_has_an_entry_and_a_card():
-    for path in (ROOT / 'mmvisattn/pretrained').glob('*.safetensors'):
+    assert {catalog()[name].task for name in SHIPPED} == {'segmentation', 'detection', 'restoration'}
+    files = list((ROOT / 'mmvisattn/pretrained').glob('*.safetensors'))
+    assert sum(path.stat().st_size for path in files) < 20 * 2**20
+    for path in files:
         assert catalog()[path.stem].shipped == path
         assert path.with_suffix('.md').read_text().startswith(f'# {path.stem}')
