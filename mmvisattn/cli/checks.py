@@ -10,7 +10,14 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 
+from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
 from mmvisattn.models.backbone import Backbone
+
+# What mmcv and mmseg make of mmcv's operators. Of mmdet everything needs them.
+MADE_OF_OPERATORS = {
+    'CCHead', 'CrissCrossAttention', 'DCN', 'DCNv2', 'MMSyncBN', 'MultiScaleDeformableAttention', 'PSAHead', 'PointHead', 'SAC',
+    'SideAdapterCLIPHead', 'SparseConv2d', 'SparseConv3d', 'SparseConv4d', 'SparseConvTranspose2d', 'SparseConvTranspose3d',
+    'SparseInverseConv2d', 'SparseInverseConv3d', 'SubMConv2d', 'SubMConv3d', 'SubMConv4d', 'carafe'}
 
 
 class UsageError(Exception):
@@ -25,6 +32,23 @@ def dicts(node: object) -> Iterator[dict]:
     if isinstance(node, (list, tuple)):
         for child in node:
             yield from dicts(child)
+
+
+def check_packages(cfg: Config) -> None:
+    """Fail where a config is of packages that are missing, or needs mmcv's operators, which are.
+
+    Raises:
+        UsageError: with the command that installs them.
+    """
+    types = [str(part['type']) for part in dicts(list(cfg.values())) if 'type' in part]
+    scopes = {cfg.get('default_scope'), *(name.split('.')[0] for name in types)}
+    for package in sorted({'mmseg', 'mmdet'} & scopes):
+        if missing := lacking(package):
+            raise UsageError(missing_message(missing, 'the config'))
+    on_gpus = {'FocalLoss'} if torch.cuda.is_available() else set()  # on CPUs it does without
+    parts = (MADE_OF_OPERATORS | on_gpus).intersection(name.split('.')[-1] for name in types)
+    if parts and not installed(OPERATORS):
+        raise UsageError(missing_message(OPERATORS, f'{min(parts)} in the config'))
 
 
 def datasets(cfg: Config) -> Iterator[tuple[str, dict]]:
