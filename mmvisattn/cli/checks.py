@@ -15,9 +15,10 @@ from mmvisattn.models.backbone import Backbone
 
 # What mmcv and mmseg make of mmcv's operators. Of mmdet everything needs them.
 MADE_OF_OPERATORS = {
-    'CCHead', 'CrissCrossAttention', 'DCN', 'DCNv2', 'MMSyncBN', 'MultiScaleDeformableAttention', 'PSAHead', 'PointHead', 'SAC',
-    'SideAdapterCLIPHead', 'SparseConv2d', 'SparseConv3d', 'SparseConv4d', 'SparseConvTranspose2d', 'SparseConvTranspose3d',
-    'SparseInverseConv2d', 'SparseInverseConv3d', 'SubMConv2d', 'SubMConv3d', 'SubMConv4d', 'carafe'}
+    'CCHead', 'CrissCrossAttention', 'DCN', 'DCNv2', 'MMSyncBN', 'MultiScaleDeformableAttention', 'PSAHead', 'PointHead',
+    'SAC', 'SideAdapterCLIPHead', 'carafe',
+    *(f'SparseConv{n}d' for n in (2, 3, 4)), *(f'SubMConv{n}d' for n in (2, 3, 4)),
+    *(f'SparseInverseConv{n}d' for n in (2, 3)), *(f'SparseConvTranspose{n}d' for n in (2, 3))}
 
 
 class UsageError(Exception):
