@@ -8,27 +8,36 @@ PY := $(ENV)/bin/python
 MINIATURE_CONFIG := configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py
 MINIATURE_DETECTION_CONFIG := configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py
 
-.PHONY: setup demo demo-det test test-slow test-install lint
+# Segmentation and restoration need no operators of mmcv, except that OpenMMLab's last mmsegmentation imports them all.
+FULL := $(ENV)/ready-full
+READY := $(if $(filter openmmlab,$(STACK)),$(FULL),$(ENV)/ready)
 
-setup: $(ENV)/ready
+.PHONY: setup setup-full demo demo-det test test-slow test-install lint
 
-$(ENV)/ready: requirements/set_up.sh requirements/build.txt requirements/$(STACK).txt
-	requirements/set_up.sh $(ENV) $(STACK)
+setup: $(READY)
 
-data/miniature: | $(ENV)/ready
+setup-full: $(FULL)
+
+$(ENV)/ready: requirements/set_up.sh requirements/base.txt requirements/$(STACK).txt
+	requirements/set_up.sh $(ENV) $(STACK) light
+
+$(FULL): requirements/set_up.sh requirements/build.txt requirements/$(STACK)-full.txt | $(ENV)/ready
+	requirements/set_up.sh $(ENV) $(STACK) full
+
+data/miniature: | $(READY)
 	$(PY) tools/make_miniature.py $@
 
 # Train on the miniature data set, evaluate, and draw what was learned.
-demo: $(ENV)/ready data/miniature
+demo: $(READY) data/miniature
 	rm -rf work_dirs/demo
 	$(PY) tools/train.py $(MINIATURE_CONFIG) --work-dir work_dirs/demo
 	$(PY) tools/report.py work_dirs/demo
 
-data/miniature-coco: | $(ENV)/ready
+data/miniature-coco: | $(FULL)
 	$(PY) tools/make_miniature.py $@ --layout coco
 
 # The same for detection.
-demo-det: $(ENV)/ready data/miniature-coco
+demo-det: $(FULL) data/miniature-coco
 	rm -rf work_dirs/demo-det
 	$(PY) tools/train.py $(MINIATURE_DETECTION_CONFIG) --work-dir work_dirs/demo-det
 	$(PY) tools/report.py work_dirs/demo-det
@@ -36,17 +45,17 @@ demo-det: $(ENV)/ready data/miniature-coco
 # One thread per worker: OpenMP's threads wait actively, so several workers would block each other on all cores.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4
 
-test: $(ENV)/ready
+test: $(FULL)
 	$(PYTEST) -m "not install and not slow" --cov --cov-report=term-missing:skip-covered
 
 # Compiles every backbone to machine code, and evaluates every published segmentor and detector.
-test-slow: $(ENV)/ready
+test-slow: $(FULL)
 	$(PYTEST) -m slow
 
 # The set-up itself, from a copy of the tree, for both lines: builds mmcv if no wheel is cached.
-test-install: $(ENV)/ready
+test-install: $(FULL)
 	$(PY) -m pytest -m install
 
-lint: $(ENV)/ready
+lint: $(FULL)
 	$(ENV)/bin/ruff check .
 	$(ENV)/bin/mypy

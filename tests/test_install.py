@@ -1,17 +1,79 @@
 """Set-up from scratch, as a new user runs it. Slow: run by make test-install."""
 import os
+import signal
 import subprocess
+import time
 
 import pytest
 from helpers.reduced import ROOT
 
+SEGMENTOR = 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+DETECTOR = 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
+OUTSIDE = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+HAS_OPERATORS = "import mmcv.ops, mmdet, mmseg; from mmvisattn import models; print(len(models.__all__))"
+
+
+@pytest.fixture
+def clone(tmp_path):
+    folder = tmp_path / 'clone'
+    subprocess.run(['git', 'clone', '--quiet', ROOT, folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def no_compiler(tmp_path):
+    """An environment in which every compiler fails."""
+    folder = tmp_path / 'bin'
+    folder.mkdir()
+    for name in ('cc', 'c++', 'gcc', 'g++', 'x86_64-linux-gnu-gcc', 'x86_64-linux-gnu-g++'):
+        (folder / name).write_text('#!/bin/sh\nexit 1\n')
+        (folder / name).chmod(0o755)
+    return dict(OUTSIDE, PATH=f'{folder}:{os.environ["PATH"]}')
+
+
+def has_operators(clone, folder='.venv'):
+    done = subprocess.run([clone / folder / 'bin/python', '-c', HAS_OPERATORS], cwd=clone.parent, capture_output=True,
+                          text=True, check=False, env=OUTSIDE)
+    return done.returncode == 0 and int(done.stdout.splitlines()[-1]) >= 2
+
+
+def train(clone, config, *options):
+    return subprocess.run([clone / '.venv/bin/python', 'tools/train.py', config, *options], cwd=clone, capture_output=True,
+                          text=True, check=False, env=OUTSIDE)
+
 
 @pytest.mark.install
-def test_a_fresh_clone_sets_itself_up(set_up, tmp_path):
-    code = "import mmcv.ops, mmdet, mmseg; from mmvisattn import models; print(len(models.__all__))"
-    done = subprocess.run([set_up[1], '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True,
-                          env={key: value for key, value in os.environ.items() if key != 'PYTHONPATH'})
-    assert int(done.stdout.splitlines()[-1]) >= 2
+def test_segmentation_needs_no_compiler_and_operators_come_on_top(clone, no_compiler):
+    subprocess.run(['make', 'setup', 'data/miniature'], cwd=clone, check=True, env=no_compiler)
+    done = train(clone, SEGMENTOR, '--cfg-options', 'train_cfg.max_iters=2', 'train_cfg.val_interval=2')
+    assert done.returncode == 0 and 'mIoU' in done.stdout + done.stderr, done.stderr
+    refused = train(clone, DETECTOR)
+    assert refused.returncode == 1 and len(refused.stderr.strip().splitlines()) == 1 and 'make setup-full' in refused.stderr
+    assert not has_operators(clone)
+    subprocess.run(['make', 'setup-full'], cwd=clone, check=True)
+    assert has_operators(clone)
+    (clone / 'requirements/base.txt').touch()
+    subprocess.run(['make', 'setup'], cwd=clone, check=True)
+    assert has_operators(clone), 'the light set-up took the operators away'
+
+
+@pytest.mark.install
+def test_the_other_line(clone):
+    subprocess.run(['make', 'setup', 'STACK=openmmlab'], cwd=clone, check=True)
+    assert has_operators(clone, '.venv-openmmlab')
+
+
+@pytest.mark.install
+@pytest.mark.parametrize('seen', ['pyvenv.cfg', 'lib/python3*/site-packages/torch', 'lib/python3*/site-packages/mmseg'])
+def test_an_interrupted_set_up_heals(clone, no_compiler, seen):
+    with subprocess.Popen(['make', 'setup'], cwd=clone, env=no_compiler, start_new_session=True) as interrupted:
+        while not list((clone / '.venv').glob(seen)):
+            assert interrupted.poll() is None, 'ended before'
+            time.sleep(0.1)
+        os.killpg(interrupted.pid, signal.SIGKILL)
+    subprocess.run(['make', 'setup', 'data/miniature'], cwd=clone, check=True, env=no_compiler)
+    done = train(clone, SEGMENTOR, '--cfg-options', 'train_cfg.max_iters=2', 'train_cfg.val_interval=2')
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_unknown_stack_is_named():

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.utils import import_modules_from_strings
 from torch import nn
 
 from mmvisattn.config import dicts_in, without_sync_bn
 from mmvisattn.weights import WEIGHTS, LoadReport, find_model, load_whole, similar_models
 
-from .checks import UsageError, datasets_in
+from .checks import UsageError, check_packages, datasets_in
 from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
 
 
@@ -44,12 +45,13 @@ def load_config(args: argparse.Namespace) -> Config:
     """The config with the options of the command line, adapted to CPUs if there is no GPU.
 
     Raises:
-        UsageError: if the config does not exist or cannot be read, or the launcher needs GPUs.
+        UsageError: if the config does not exist, cannot be read or needs what is missing, or the launcher needs GPUs.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
     old_root = cfg.get('data_root')
     cfg.merge_from_dict(args.cfg_options)
+    check_packages(cfg)
     if 'data_root' in args.cfg_options:
         _move_data(cfg, old_root, args.cfg_options['data_root'])
     cfg.launcher = args.launcher
@@ -74,16 +76,21 @@ def read_config(path: Path) -> Config:
     """Read a config file.
 
     Raises:
-        UsageError: if it does not exist or cannot be read.
+        UsageError: if it does not exist or cannot be read, or needs packages that are missing.
     """
     if not path.is_file():
         similar = get_close_matches(path.name, [p.name for p in path.parent.glob('*.py')], n=3)
         hint = f'; did you mean {" or ".join(similar)}?' if similar else ''
         raise UsageError(f'there is no config {path}{hint}')
     try:
-        return Config.fromfile(path)
+        cfg = Config.fromfile(path, import_custom_modules=False)  # they may need what is missing
+        check_packages(cfg)
+        import_modules_from_strings(**cfg.get('custom_imports') or dict(imports=[]))
+    except UsageError:
+        raise
     except Exception as error:  # a config is code: it can raise anything
         raise UsageError(f'the config {path} cannot be read: {type(error).__name__}: {error}') from error
+    return cfg
 
 
 def _fit_to_cpu(cfg: Config) -> None:

@@ -11,11 +11,36 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
 
 from mmvisattn.config import dicts_in
+from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
 from mmvisattn.models.backbone import Backbone
+
+# What mmcv and mmseg make of mmcv's operators. Of mmdet everything needs them.
+MADE_OF_OPERATORS = {
+    'CCHead', 'CrissCrossAttention', 'DCN', 'DCNv2', 'MMSyncBN', 'MultiScaleDeformableAttention', 'PSAHead', 'PointHead',
+    'SAC', 'SideAdapterCLIPHead', 'carafe',
+    *(f'SparseConv{n}d' for n in (2, 3, 4)), *(f'SubMConv{n}d' for n in (2, 3, 4)),
+    *(f'SparseInverseConv{n}d' for n in (2, 3)), *(f'SparseConvTranspose{n}d' for n in (2, 3))}
 
 
 class UsageError(Exception):
     """An error that the user can fix; the message says how."""
+
+
+def check_packages(cfg: Config) -> None:
+    """Fail where a config is of packages that are missing, or needs mmcv's operators, which are.
+
+    Raises:
+        UsageError: with the command that installs them.
+    """
+    types = [str(part['type']) for part in dicts_in(list(cfg.values())) if 'type' in part]
+    scopes = {cfg.get('default_scope'), *(name.split('.')[0] for name in types)}
+    for package in sorted({'mmseg', 'mmdet'} & scopes):
+        if missing := lacking(package):
+            raise UsageError(missing_message(missing, 'the config'))
+    on_gpus = {'FocalLoss'} if torch.cuda.is_available() else set()  # on CPUs it does without
+    parts = (MADE_OF_OPERATORS | on_gpus).intersection(name.split('.')[-1] for name in types)
+    if parts and not installed(OPERATORS):
+        raise UsageError(missing_message(OPERATORS, f'{min(parts)} in the config'))
 
 
 def datasets_in(cfg: Config) -> Iterator[tuple[str, dict]]:

@@ -1,6 +1,8 @@
 """Adapting a config to the command line and to CPUs."""
 import argparse
+import inspect
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from helpers.reduced import ROOT
 from mmengine.registry import MODELS
 
 from mmvisattn.cli.arguments import load_config, load_weights
-from mmvisattn.cli.checks import UsageError, _categories, check_data, check_model
+from mmvisattn.cli.checks import MADE_OF_OPERATORS, UsageError, _categories, check_data, check_model
 
 CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_8xb2-160k_ade20k-512x512.py'
 
@@ -87,3 +89,16 @@ def test_imagenet_weights_are_no_trained_model():
     with pytest.raises(UsageError, match='OfficialPretrained'):
         load_weights(model, state)
     assert MODELS.get('mmvisattn.TopFormer') is TopFormer
+
+
+def test_parts_made_of_operators_are_those_that_mmcv_and_mmseg_register():
+    pytest.importorskip('mmcv._ext')
+    import mmcv.ops  # noqa: F401
+    import mmseg.models  # noqa: F401
+    from mmseg.registry import MODELS as SEGMENTATION_MODELS
+    registered = {**MODELS.module_dict, **SEGMENTATION_MODELS.module_dict}
+    sources = {name: inspect.getsource(sys.modules[part.__module__]) for name, part in registered.items()
+               if part.__module__.startswith(('mmcv.ops.', 'mmseg.'))}
+    found = {name for name, source in sources.items()
+             if registered[name].__module__.startswith('mmcv.ops.') or 'from mmcv.ops import' in source}
+    assert found - {'FocalLoss'} == MADE_OF_OPERATORS  # on CPUs, FocalLoss does without
