@@ -14,8 +14,10 @@ from mmvisattn.cli.checks import UsageError
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.restoration.pictures import image_files, read_picture, write_picture
 from mmvisattn.restoration.restoring import restore_picture
-from mmvisattn.weights import find_model
+from mmvisattn.weights.catalog import catalog
 
+# Comes with the package.
+DENOISER = 'restormer-small_gaussian-blind_1xb8-2000_bsds-48x48'
 BLIND_DENOISER = Path(__file__).parents[1] / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py'
 
 
@@ -38,7 +40,7 @@ def parse_args() -> argparse.Namespace:
     if args.checkpoint is None:
         if args.config:
             raise UsageError(f'--config {args.config} needs --checkpoint')
-        args.config, args.checkpoint = find_model('restoration').config, 'restoration'
+        args.checkpoint, args.config = DENOISER, catalog()[DENOISER].config
     args.config = args.config or BLIND_DENOISER
     return args
 

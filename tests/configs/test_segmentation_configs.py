@@ -110,7 +110,8 @@ def test_images_are_scaled_as_the_papers_do(path):
     steps = {step.type: step for step in cfg.train_pipeline}
     assert list(steps) == ['LoadImageFromFile', 'LoadAnnotations', 'RandomResize', 'RandomCrop', 'RandomFlip',
                            'PhotoMetricDistortion', 'PackSegInputs']
-    assert steps['RandomFlip'].prob == 0.5 and DATASETS.build(dict(cfg.train_dataloader.dataset, lazy_init=True)).reduce_zero_label
+    assert steps['RandomFlip'].prob == 0.5 and steps['LoadAnnotations'].get('reduce_zero_label') is None
+    assert DATASETS.build(dict(cfg.train_dataloader.dataset, lazy_init=True)).reduce_zero_label
     resize, crop = steps['RandomResize'], steps['RandomCrop']
     assert (resize.scale, resize.ratio_range, resize.keep_ratio) == (nominal, (0.5, 2.0), True)
     assert (crop.crop_size, crop.cat_max_ratio) == (cfg.crop_size, 0.75)
