@@ -1,0 +1,55 @@
+"""The configs for one's own data that the README gives train as they stand there."""
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+from helpers.reduced import ROOT
+from helpers.runs import options
+
+TRAIN, PREDICT = ROOT / 'tools/train.py', ROOT / 'tools/predict.py'
+
+
+
+def config_of_the_readme(name, folder):
+    """The code block that begins with a file's name, written to that file."""
+    code = re.search(rf'```python\n(# {name}\n.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)[1]
+    (folder / name).write_text(code.replace("'./configs", f"'{ROOT}/configs"))
+
+
+def image(path, seed, high=256, channels=3):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.random.default_rng(seed).integers(0, high, (64, 96, channels), dtype=np.uint8).squeeze())
+
+
+def test_images_and_masks(tmp_path, run_tool):
+    config_of_the_readme('my_segmenter.py', tmp_path)
+    for split in ('training', 'validation'):
+        for i in range(2):
+            image(tmp_path / f'data/mine/images/{split}/{i}.jpg', i)
+            image(tmp_path / f'data/mine/annotations/{split}/{i}.png', i, high=3, channels=1)
+    short = options('data/mine', 1, **{'train_cfg.max_iters': 1})
+    done = run_tool(TRAIN, 'my_segmenter.py', *short)
+    assert done.returncode == 0, done.stderr
+    assert 'grass' in done.stdout + done.stderr
+    best, = (tmp_path / 'work_dirs/my_segmenter').glob('best_mIoU_iter_1.pth')
+    done = run_tool(PREDICT, 'data/mine/images/validation', '--model', 'my_segmenter.py', '--weights', best, '--out', 'out')
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / 'out').glob('*.png'))) == 2
+
+
+def test_boxes_in_cocos_format(tmp_path, run_tool):
+    pytest.importorskip('mmdet')
+    config_of_the_readme('my_detector.py', tmp_path)
+    for split in ('train', 'val'):
+        for i in range(2):
+            image(tmp_path / f'data/mine/{split}/{i}.jpg', i)
+        boxes = [dict(id=i, image_id=i, category_id=i, bbox=[5, 6, 40, 30], area=1200, iscrowd=0) for i in range(2)]
+        (tmp_path / f'data/mine/{split}.json').write_text(json.dumps(dict(
+            images=[dict(id=i, file_name=f'{i}.jpg', width=96, height=64) for i in range(2)], annotations=boxes,
+            categories=[dict(id=0, name='cat'), dict(id=1, name='dog')])))
+    short = options('data/mine', 1, **{'train_cfg.max_epochs': 1})
+    done = run_tool(TRAIN, 'my_detector.py', *short)
+    assert done.returncode == 0, done.stderr
+    assert 'bbox_mAP' in done.stdout + done.stderr
