@@ -254,3 +254,22 @@ def test_the_package_has_no_other_names():
 def test_bytes_of_any_pixels():
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[None]
     assert np.array_equal(as_bytes(pixels_of(ramp))[0, :, 0], np.arange(256))
+
+
+@pytest.mark.parametrize('package, inferencer, task', [
+    ('mmseg.apis', 'MMSegInferencer', 'segmentation'), ('mmdet.apis', 'DetInferencer', 'detection')])
+def test_the_inferencers_of_mmseg_and_mmdet_take_our_configs(package, inferencer, task, request, files, picture, tmp_path):
+    """With an image, an array and a folder; what they find is what ``predict`` finds."""
+    apis = pytest.importorskip(package)
+    ours = request.getfixturevalue('segmentor' if task == 'segmentation' else 'detector')
+    meta = dict(dataset_meta=dict(classes=ours.classes, palette=ours.palette))
+    torch.save(dict(state_dict=ours.model.state_dict(), meta=meta), tmp_path / 'model.pth')
+    theirs = getattr(apis, inferencer)(ours.config.filename, str(tmp_path / 'model.pth'), device='cpu')
+    found = theirs(str(files / '0.png'))['predictions']
+    expected = ours.predict(files / '0.png')
+    if task == 'segmentation':
+        assert np.array_equal(found, expected.labels)
+    else:
+        assert np.allclose(sorted(found[0]['scores']), sorted(expected.scores), atol=1e-6)
+    assert theirs(picture[..., ::-1].copy())['predictions'] is not None
+    assert len(theirs(str(files))['predictions']) == 3

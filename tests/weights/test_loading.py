@@ -152,6 +152,40 @@ def test_other_variants_do_not_fit():
         load_official(TopFormer('small'), IMAGENET)
 
 
+@pytest.mark.parametrize('family, recording', [
+    ('CrossFormer', 'crossformer_t'), ('SMT', 'smt_t'), ('TopFormer', 'topformer_t'), ('RestormerEncoder', 'restormer_restormer')])
+def test_other_input_channels(family, recording):
+    """A gray image gives what its copy in every channel gave; so do six channels that hold an RGB image twice."""
+    state = golden.checkpoint(golden.read(recording))
+    settings = dict(type=f'mmvisattn.{family}', **({} if family == 'RestormerEncoder' else dict(arch='tiny')))
+    gray = torch.randn(1, 1, 64, 64, dtype=torch.float64)
+    color = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    outputs = {}
+    for channels in (3, 1, 6):
+        model = MODELS.build(dict(settings, in_channels=channels)).double().eval()
+        with torch.no_grad():
+            if channels != 3:
+                with pytest.raises(ValueError, match='of another shape'):
+                    load_official(model, state)
+            report = load_official(model, state, in_channels='adapt')
+            outputs[channels] = {key: model(x) for key, x in (
+                {3: dict(gray=gray.repeat(1, 3, 1, 1), color=color), 1: dict(gray=gray),
+                 6: dict(color=color.repeat(1, 2, 1, 1))}[channels].items())}
+        assert bool(report.adapted) == (channels != 3) and ('input channels' in str(report)) == (channels != 3)
+    for channels, key in ((1, 'gray'), (6, 'color')):
+        torch.testing.assert_close(outputs[channels][key], outputs[3][key], rtol=0, atol=1e-6)
+
+
+def test_input_channels_through_a_config(tmp_path):
+    torch.save(IMAGENET, tmp_path / 'official.pth')
+    init = dict(type='mmvisattn.OfficialPretrained', checkpoint=str(tmp_path / 'official.pth'), in_channels='adapt')
+    model = TopFormer(in_channels=1, init_cfg=init)
+    model.init_weights()
+    torch.testing.assert_close(model.stem.conv.weight, IMAGENET['tpm.stem.0.c.weight'].sum(1, keepdim=True))
+    with pytest.raises(ValueError, match="in_channels='other'"):
+        load_official(model, IMAGENET, in_channels='other')
+
+
 def test_a_module_without_official_weights_is_named():
     with pytest.raises(TypeError, match='Linear'):
         load_official(torch.nn.Linear(1, 1), IMAGENET)
