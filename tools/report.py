@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Draw what a finished training learned: tools/report.py WORK_DIR"""
-import argparse
 from pathlib import Path
 
 from mmvisattn.cli.arguments import run_tool
 from mmvisattn.cli.training_report import report
+from mmvisattn.cli.usage import Parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Draw what a segmentor, detector or restorer makes of some validation images, and its learning curve.')
+    parser = Parser(
+        'Draw what a segmentor, detector or restorer makes of some validation images, and its learning curve.')
     parser.add_argument('work_dir', type=Path, help='the work folder of tools/train.py')
     parser.add_argument('--out', type=Path, help='the picture to write (default: report.png in the work folder)')
     parser.add_argument('--data-root', help='where the data is, if it has moved since the training')
