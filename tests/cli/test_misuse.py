@@ -203,7 +203,8 @@ def test_wrong_config_files_are_one_line(content, words, tmp_path):
 
 def test_maps_that_a_backbone_has_not_are_told():
     with pytest.raises(UsageError, match='decode_head has in_index=9, but mmvisattn.SMT has the maps 0 to 3'):
-        check_model(Config(dict(model=dict(backbone=dict(type='mmvisattn.SMT'), decode_head=dict(in_channels=1, in_index=9)))))
+        check_model(changed('model', dict(backbone=dict(type='mmvisattn.SMT'), neck=None, decode_head=dict(
+            _delete_=True, in_channels=1, in_index=9))))
 
 
 def test_outputs_that_cannot_be_written_are_told(tmp_path):

@@ -32,7 +32,7 @@ RESTORE = ('--checkpoint', 'nothing.pth')
 # name: (tool, arguments, words of the line)
 CASES = {
     'type': ('train', ['backbone.py'], ["model.backbone.type='mmvisattn.TopFromer'", 'did you mean mmvisattn.TopFormer?']),
-    'loader': ('train', ['loader.py'], ['train_dataloader.batchsize=4: DataLoader takes no such', 'did you mean batch_size?']),
+    'loader': ('train', ['loader.py'], ['train_dataloader.batchsize=4: DataLoader takes no', 'did you mean batch_size?']),
     'loop': ('train', [CONFIG, {'train_cfg.max_iter': 9}],
              ['train_cfg.max_iter=9: IterBasedTrainLoop takes no', 'did you mean max_iters?']),
     'metric': ('train', [CONFIG, {'val_evaluator.type': 'IoUMetrc'}], ["val_evaluator.type='IoUMetrc'", 'IoUMetric?']),
@@ -47,7 +47,7 @@ CASES = {
     'work folder': ('train', [CONFIG, '--work-dir', 'file'], ['--work-dir file', 'is a file']),
     'no argument': ('test', [], ['required: config, checkpoint']),
     'no test': ('test', ['no_data.py', 'nothing.pth'], ['no_data.py has no test_dataloader']),
-    'test key': ('test', [CONFIG, 'nothing.pth', '--cfg-options', 'modle.type=x'], ['the config has no modle', 'model.type?']),
+    'test key': ('test', [CONFIG, 'nothing.pth', '--cfg-options', 'modle.type=x'], ['config has no modle', 'model.type?']),
     'no folder': ('test', [CONFIG, 'text.png', '--out', 'file/x', {}], ['--out file/x', 'is a file']),
     'no run': ('report', ['nothing'], ['nothing holds no training']),
     'a file': ('report', ['file'], ['file holds no training']),
@@ -82,7 +82,7 @@ CASES = {
     'miniature of none': ('make_miniature', ['x', '--num-training', 0], ['num_training=0', 'at least 1']),
     'miniature seed': ('make_miniature', ['x', '--seed', -1], ['seed=-1 must be at least 0']),
     'debug': ('train', [CONFIG, '--debug', '--cfg-options', 'data_root=5'], ['UsageError: ', 'data_root=5 is no path']),
-    'debug type': ('train', ['backbone.py', '--debug'], ['UsageError: ', 'did you mean mmvisattn.TopFormer?']),
+    'debug test': ('test', ['no_data.py', 'nothing.pth', '--debug'], ['UsageError: the config no_data.py has no test_']),
     'debug miniature': ('make_miniature', ['folder', '--debug'], ['UsageError: folder exists already']),
     'debug report': ('report', ['nothing', '--debug'], ['UsageError: nothing holds no training']),
     'debug draw': ('visualize_attention', ['text.png', '--debug'], ['UsageError: text.png is no image']),
@@ -117,7 +117,7 @@ def command(name: str, data_root: Path) -> tuple[str, str, list[str]]:
     tool, arguments, _ = CASES[name]
     words = [str(argument) for argument in arguments if not isinstance(argument, dict)]
     settings = [argument for argument in arguments if isinstance(argument, dict)]
-    if name in ('type', 'loader', 'debug type'):
+    if name in ('type', 'loader'):
         settings = [{}]
     for extra in settings:
         given = options(data_root, 1, **extra)
