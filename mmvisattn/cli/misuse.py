@@ -1,8 +1,8 @@
 """From the error that building a part of a config raised to the key, its value, and the nearest right one.
 
-What a config may hold is known to the classes that are built from it and to nobody else, so nothing is checked beforehand:
+What a config may hold is known to the classes that are built from it and to nobody else, so little is checked beforehand:
 the build itself fails, and its traceback tells which part of the config was being built. (Functions that build from a
-config call it ``cfg`` in every mm package, and the registry ``registry``.)
+config call it ``cfg`` in every mm package, and the registry ``registry``.) So there is no false alarm.
 """
 import inspect
 import re
@@ -103,11 +103,10 @@ def _place(cfg: dict, parts: list[Part]) -> Place:
 def _argument_names(function: Any) -> set[str]:
     """The arguments that a class or function takes by name; those of base classes too where they are passed on."""
     names: set[str] = set()
-    owners = [vars(owner)['__init__'] for owner in inspect.getmro(function) if '__init__' in vars(owner)] if inspect.isclass(
-        function) else [function]
-    for owner in owners:
+    owners = inspect.getmro(function) if inspect.isclass(function) else ()
+    for called in [vars(owner)['__init__'] for owner in owners if '__init__' in vars(owner)] or [function]:
         try:
-            parameters = inspect.signature(owner).parameters.values()
+            parameters = inspect.signature(called).parameters.values()
         except (TypeError, ValueError):  # written in C
             break
         names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
@@ -187,9 +186,9 @@ def explanation(cfg: dict, error: Exception) -> str | None:
     line = _unknown_argument(cfg, place, part, frames, *unexpected.groups()) if unexpected else None
     if line:
         return line
-    if isinstance(error, KeyError):  # as a log level is looked up in a table
-        named = [(*found, key) for found, node in places(cfg) for key, value in node.items() if value == error.args[0]]
-        place = named[0] if named and not place else place
+    if not place and isinstance(error, KeyError):  # as a log level is looked up in a table
+        place = next(((*found, key) for found, node in places(cfg) for key, value in node.items() if (value,) == error.args),
+                     place)
     where = '.'.join(place)
     setting = re.match(r'(\w+)=', str(error))
     if part and setting and setting[1] in part.settings:  # as the errors of this package begin

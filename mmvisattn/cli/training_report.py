@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
-from mmvisattn.cli.arguments import load_weights, read_config
+from mmvisattn.cli.arguments import checkpoint_path, load_weights, read_config
 from mmvisattn.cli.checks import check_data
 from mmvisattn.files import written_whole
 
@@ -165,6 +165,7 @@ def report(work_dir: Path, out: Path, data_root: str | None = None, compare: Seq
     """
     run = read_run(work_dir)
     check_figure('--out', out)
+    checkpoint_path(run.checkpoint)
     task = task_of(run)
     steps, scores = run.values(task.key)
     cfg = read_config(run.config)

@@ -52,6 +52,7 @@ CASES = {
     'no run': ('report', ['nothing'], ['nothing holds no training']),
     'a file': ('report', ['file'], ['file holds no training']),
     'torn log': ('report', ['torn'], ['line 2 of', 'scalars.json is no record']),
+    'no checkpoint': ('report', ['cut'], ['there is no checkpoint']),
     'report to a folder': ('report', ['cut', '--out', 'folder'], ['--out folder is a folder']),
     'report to nothing': ('report', ['cut', '--out', 'x'], ['--out x has no suffix', 'png']),
     'report to .pgn': ('report', ['cut', '--out', 'x.pgn'], ['suffix .pgn', 'did you mean png?']),
