@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Write a generated miniature data set in the layout of a real one: tools/make_miniature.py data/miniature"""
-import argparse
-import sys
 from pathlib import Path
 
+from mmvisattn.cli.usage import Parser, UsageError, check_folder, end_clearly
 from mmvisattn.datasets.miniature import LAYOUTS, write_miniature
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description='Write a generated miniature data set in the layout of a real one.')
+    parser = Parser('Write a generated miniature data set in the layout of a real one.')
     parser.add_argument('root', type=Path, help='the folder to create')
     parser.add_argument('--layout', choices=sorted(LAYOUTS), default='ade20k',
                         help='ade20k: label images; coco: boxes and masks (default: %(default)s)')
@@ -16,12 +15,13 @@ def main() -> None:
     parser.add_argument('--num-validation', type=int, default=60, help='validation images (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='the same seed gives the same images (default: %(default)s)')
     args = parser.parse_args()
+    check_folder('ROOT', args.root.parent)
     try:
         root = write_miniature(args.root, args.layout, args.num_training, args.num_validation, args.seed)
     except (FileExistsError, ValueError) as error:
-        sys.exit(f'error: {error}')
+        raise UsageError(str(error)) from error
     print(f'wrote {args.num_training} training and {args.num_validation} validation images to {root}')
 
 
 if __name__ == '__main__':
-    main()
+    end_clearly(main)

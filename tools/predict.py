@@ -5,6 +5,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import numpy as np
 from mmengine.logging import MMLogger
 from tqdm import tqdm
 
-from mmvisattn.cli.arguments import run_tool
-from mmvisattn.cli.checks import UsageError
+from mmvisattn.cli.arguments import read_config, run_tool
+from mmvisattn.cli.misuse import config_errors
+from mmvisattn.cli.usage import Parser, UsageError, check_folder
 from mmvisattn.files import written_whole
 from mmvisattn.inference import DetectionResult, Predictor, RestorationResult, Result, SegmentationResult, load, video
 from mmvisattn.restoration.pictures import image_files
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Apply a model to images and videos, and paint what it finds.')
+    parser = Parser('Apply a model to images and videos, and paint what it finds.')
     parser.add_argument('input', type=Path, help='an image, a video, or a folder of them (without its subfolders)')
     parser.add_argument('--model', default='segmentation',
                         help="a model's name (mmvisattn.list_models()), a config, or a task: segmentation, detection or "
@@ -142,10 +144,11 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_current_instance().setLevel('WARNING')
     paths = inputs_of(args.input)
-    if args.out.is_file():
-        raise UsageError(f'--out {args.out} is a file; name a folder')
+    check_folder('--out', args.out)
+    model = read_config(Path(args.model)) if args.model.endswith('.py') else args.model
     try:
-        predictor = load(args.model, args.weights, args.device)
+        with nullcontext() if isinstance(model, str) else config_errors(model):
+            predictor = load(model, args.weights, args.device)
     except (ValueError, FileNotFoundError) as error:
         raise UsageError(str(error)) from error
     except (RuntimeError, AssertionError) as error:  # torch's words for a device that is not there

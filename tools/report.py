@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 """Draw the results of a finished training: tools/report.py WORK_DIR"""
-import argparse
 from pathlib import Path
 
 from mmvisattn.cli.arguments import run_tool
 from mmvisattn.cli.training_report import write_report
+from mmvisattn.cli.usage import Parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Draw the predictions of a segmentor, detector or restorer on some validation images, and its learning '
-        'curve.')
+    parser = Parser(
+        'Draw the predictions of a segmentor, detector or restorer on some validation images, and its learning curve.')
     parser.add_argument('work_dir', type=Path, help='the work folder of tools/train.py')
     parser.add_argument('--out', type=Path, help='the picture to write (default: report.png in the work folder)')
     parser.add_argument('--data-root', help='where the data is, if it has moved since the training')

@@ -10,9 +10,10 @@ from mmengine.registry import MODELS, init_default_scope
 from tqdm import tqdm
 
 from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, read_config, run_tool
-from mmvisattn.cli.checks import UsageError
+from mmvisattn.cli.misuse import config_errors
+from mmvisattn.cli.usage import Parser, UsageError, check_file, check_folder
 from mmvisattn.restoration.image_restorer import ImageRestorer
-from mmvisattn.restoration.pictures import image_files, read_picture, write_picture
+from mmvisattn.restoration.pictures import check_format, image_files, read_picture, write_picture
 from mmvisattn.restoration.restoring import restore_picture
 from mmvisattn.weights.catalog import catalog
 
@@ -22,8 +23,8 @@ BLIND_DENOISER = Path(__file__).parents[1] / 'configs/restormer/restormer_gaussi
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Restore an image, or all images of a folder. Size, bit depth and transparency are kept.')
+    parser = Parser(
+        'Restore an image, or all images of a folder. Size, bit depth and transparency are kept.')
     parser.add_argument('input', type=Path, help='an image, or a folder of images (without its subfolders)')
     parser.add_argument('output', type=Path, help='the image to write, or a folder for images of the same names')
     parser.add_argument('--checkpoint', help="a checkpoint of tools/train.py, or the authors' published one (default: that "
@@ -48,7 +49,8 @@ def parse_args() -> argparse.Namespace:
 def build(args: argparse.Namespace) -> ImageRestorer:
     cfg = read_config(args.config)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    model = MODELS.build(cfg.model)
+    with config_errors(cfg):
+        model = MODELS.build(cfg.model)
     if not isinstance(model, ImageRestorer):
         raise UsageError(f'--config {args.config} has a {type(model).__name__}, not an ImageRestorer')
     load_weights(model, checkpoint_path(args.checkpoint), args.weights)
@@ -58,7 +60,10 @@ def build(args: argparse.Namespace) -> ImageRestorer:
         raise UsageError('--right is required for a dual-pixel model, and allowed only for one; this model has '
                          f'in_channels={model.backbone.in_channels}')
     model.tile, model.tile_overlap = args.tile, args.tile_overlap
-    return model.eval().to(args.device)
+    try:
+        return model.eval().to(args.device)
+    except (RuntimeError, AssertionError) as error:  # as torch names devices that it does not know, or does not find
+        raise UsageError(f'--device {args.device}: {" ".join(str(error).split())}') from error
 
 
 def files_to_restore(args: argparse.Namespace) -> list[tuple[Path, Path, Path | None]]:
@@ -66,16 +71,36 @@ def files_to_restore(args: argparse.Namespace) -> list[tuple[Path, Path, Path | 
     if not args.input.exists():
         raise UsageError(f'there is no image or folder {args.input}')
     if args.input.is_file():
-        if args.output.is_dir():
-            raise UsageError(f'{args.output} is a folder: name the image to write')
+        check_file('OUTPUT', args.output)
+        try:
+            check_format(args.output, read_picture(args.input))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
         return [(args.input, args.output, args.right)]
     if args.output.is_file():
         raise UsageError(f'{args.input} is a folder, but {args.output} is a file')
+    check_folder('OUTPUT', args.output)
     try:
         names = [path.name for path in image_files(args.input)]
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
     return [(args.input / name, args.output / name, args.right and args.right / name) for name in names]
+
+
+def restore_file(model: ImageRestorer, source: Path, target: Path, right: Path | None, overwrite: bool) -> None:
+    """Restore one file.
+
+    Raises:
+        ValueError, OSError: before the restoration wherever that can be known.
+    """
+    if target.is_dir():
+        raise ValueError(f'{target} is a folder')
+    if target.exists() and (not overwrite or target.samefile(source)):
+        raise ValueError(f'{target} exists already'
+                         + (' and is the input itself' if target.samefile(source) else '; --overwrite replaces it'))
+    picture = read_picture(source)
+    check_format(target, picture)
+    write_picture(target, restore_picture(model, picture, read_picture(right) if right else None))
 
 
 def main() -> None:
@@ -86,10 +111,7 @@ def main() -> None:
     failed = 0
     for source, target, right in tqdm(files, unit='image'):
         try:
-            if target.exists() and (not args.overwrite or target.samefile(source)):
-                raise ValueError(f'{target} exists already'
-                                 + (' and is the input itself' if target.samefile(source) else '; --overwrite replaces it'))
-            write_picture(target, restore_picture(model, read_picture(source), read_picture(right) if right else None))
+            restore_file(model, source, target, right, args.overwrite)
         except (ValueError, OSError) as error:
             failed += 1
             tqdm.write(f'skipped: {error}', file=sys.stderr)

@@ -7,7 +7,9 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmvisattn.cli.arguments import add_weights_option, argument_parser, checkpoint_path, load_config, load_weights, run_tool
-from mmvisattn.cli.checks import UsageError, check_data, check_model
+from mmvisattn.cli.checks import check_data, check_keys, check_model, dicts_in
+from mmvisattn.cli.misuse import config_errors
+from mmvisattn.cli.usage import UsageError, check_folder
 
 # The visualization hook for each type of metric.
 PAINTERS = dict(IoUMetric='SegVisualizationHook', CocoMetric='DetVisualizationHook')
@@ -40,8 +42,15 @@ def augment(cfg: Config, name: Path) -> None:
         raise UsageError(f'--tta: {name} defines no tta_model and tta_pipeline')
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = dict(cfg.tta_model, module=cfg.model)
-    if 'segm' in cfg.test_evaluator.get('metric', []):  # mmdet merges augmented boxes, but no masks
-        cfg.test_evaluator.metric = 'bbox'
+    for metric in dicts_in(cfg.test_evaluator):
+        if 'segm' in (metric.get('metric') or []):  # mmdet merges augmented boxes, but no masks
+            metric['metric'] = 'bbox'
+
+
+def metric_of(cfg: Config) -> str:
+    """The type of the metric, without its scope."""
+    kind = cfg.test_evaluator.get('type') if isinstance(cfg.test_evaluator, dict) else None  # a list: several metrics
+    return kind.split('.')[-1] if isinstance(kind, str) else 'this evaluator'
 
 
 def main() -> None:
@@ -55,10 +64,14 @@ def main() -> None:
     parser.add_argument('--tta', action='store_true', help='test-time augmentation, as the config defines it')
     args = parser.parse_args()
     cfg = load_config(args)
+    check_keys(cfg, args.config, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
     checkpoint = checkpoint_path(args.checkpoint)
     check_data(cfg, 'test_dataloader')
     check_model(cfg)
-    metric = cfg.test_evaluator.type.split('.')[-1]
+    metric = metric_of(cfg)
+    for argument, folder in (('--show-dir', args.show_dir), ('--out', args.out)):
+        if folder:
+            check_folder(argument, folder)
     if args.show_dir:
         paint(cfg, metric, args.show_dir)
     if args.out:
@@ -70,9 +83,10 @@ def main() -> None:
     if args.tta:
         augment(cfg, args.config)
     cfg.load_from = None
-    runner = Runner.from_cfg(cfg)
-    print_log(f'{checkpoint}: {load_weights(runner.model, checkpoint, args.weights)}', logger='current')
-    runner.test()
+    with config_errors(cfg):
+        runner = Runner.from_cfg(cfg)
+        print_log(f'{checkpoint}: {load_weights(runner.model, checkpoint, args.weights)}', logger='current')
+        runner.test()
 
 
 if __name__ == '__main__':

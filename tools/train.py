@@ -4,7 +4,9 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from mmvisattn.cli.arguments import argument_parser, checkpoint_path, load_config, run_tool
-from mmvisattn.cli.checks import UsageError, check_data, check_model
+from mmvisattn.cli.checks import check_data, check_keys, check_model
+from mmvisattn.cli.misuse import config_errors
+from mmvisattn.cli.usage import UsageError
 
 
 def main() -> None:
@@ -17,6 +19,7 @@ def main() -> None:
                         help='scale the learning rate to the number of processes times the batch size')
     args = parser.parse_args()
     cfg = load_config(args)
+    check_keys(cfg, args.config, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     check_data(cfg, 'train_dataloader', 'val_dataloader')
     check_model(cfg)
     if args.amp:
@@ -33,7 +36,8 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'latest' else checkpoint_path(args.resume)
-    Runner.from_cfg(cfg).train()
+    with config_errors(cfg):
+        Runner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':

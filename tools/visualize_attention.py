@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 """Draw what a CrossFormer or SMT attends to: tools/visualize_attention.py IMAGE [--config C --checkpoint P]"""
 import argparse
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import mmcv
+import numpy as np
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
+from PIL import Image
 from torch import nn
 
 from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, read_config, run_tool
-from mmvisattn.cli.checks import UsageError
+from mmvisattn.cli.misuse import config_errors
+from mmvisattn.cli.usage import Parser, UsageError, check_figure, one_line
 from mmvisattn.models import SMT, CrossFormer
 from mmvisattn.visualization.attention_picture import draw_stages, normalized
 from mmvisattn.visualization.crossformer import attended_in_stages
@@ -20,6 +24,9 @@ from mmvisattn.visualization.smt import modulation_in_stages
 from mmvisattn.weights import load_official
 
 IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+# A photograph of 12 megapixels. A pixel takes 0.4 kilobytes of memory in CrossFormer-S and 0.8 in SMT-L.
+MOST_PIXELS = 12_500_000
+MOST_STRETCHED = 16
 PANELS: dict[type, Callable] = {CrossFormer: attended_in_stages, SMT: modulation_in_stages}
 BACKBONES: dict[str, tuple[Any, str]] = {
     f'{family.__name__.lower()}-{arch}': (family, arch)
@@ -53,20 +60,46 @@ def build(args: argparse.Namespace) -> tuple[nn.Module, dict]:
         return model.eval(), IMAGENET
     cfg = read_config(args.config)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    model = MODELS.build(cfg.model)
-    model.init_weights()
+    with config_errors(cfg):
+        model = MODELS.build(cfg.model)
+        model.init_weights()
     if checkpoint:
         load_weights(model, checkpoint, args.weights)
-    if panels_of(model.backbone) is None:
-        raise UsageError(f'--config {args.config} has a {type(model.backbone).__name__}; only '
+    backbone = getattr(model, 'backbone', model)
+    if panels_of(backbone) is None:
+        raise UsageError(f'--config {args.config} has a {type(backbone).__name__}; only '
                          f'{" and ".join(family.__name__ for family in PANELS)} can be drawn')
-    preprocessor = cfg.model.data_preprocessor
-    return model.backbone.eval(), dict(mean=list(preprocessor.mean), std=list(preprocessor.std))
+    preprocessor = cfg.model.get('data_preprocessor') or {}
+    normalisation = {name: list(preprocessor.get(name) or IMAGENET[name]) for name in IMAGENET}
+    return backbone.eval(), normalisation
+
+
+def read_image(path: Path) -> np.ndarray:
+    """An image as (H, W, 3) RGB.
+
+    Raises:
+        UsageError: if there is none, it is broken, or too large to be drawn in memory.
+    """
+    if not path.is_file():
+        raise UsageError(f'there is no image {path}')
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('error', Image.DecompressionBombWarning)
+            with Image.open(path) as header:  # which reads no pixels yet
+                width, height = header.size
+        if width * height > MOST_PIXELS or max(width, height) > MOST_STRETCHED * min(width, height):
+            raise UsageError(f'the image {path} has {width} x {height} pixels; at most {MOST_PIXELS:,} can be drawn, with '
+                             f'sides of at most {MOST_STRETCHED} : 1; shrink or cut it')
+        return mmcv.imread(path, channel_order='rgb')
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise UsageError(f'the image {path} is too large: at most {MOST_PIXELS:,} pixels can be drawn; shrink it') from error
+    except (OSError, ValueError, SyntaxError, cv2.error) as error:  # as Pillow's and OpenCV's readers raise them
+        raise UsageError(f'{path} is no image that can be read: {one_line(error)}') from error
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Draw, for each stage of a CrossFormer, which tokens one token attends to at short and long distance, '
+    parser = Parser(
+        'Draw, for each stage of a CrossFormer, which tokens one token attends to at short and long distance, '
         'and the position bias by offset; for each stage of an SMT, the modulation map, and what one token attends to.')
     parser.add_argument('image', type=Path, help='any image')
     parser.add_argument('--config', type=Path, help='config of a trained model (default: the backbone alone)')
@@ -77,13 +110,12 @@ def main() -> None:
                         help='the token, as fractions of the image (default: the middle)')
     parser.add_argument('--out', type=Path, default=Path('attention.png'), help='the picture (default: %(default)s)')
     args = parser.parse_args()
-    if not args.image.is_file() or not cv2.haveImageReader(str(args.image)):
-        raise UsageError(f'there is no image {args.image}')
-    MMLogger.get_current_instance().setLevel('WARNING')  # without a log line per initialised parameter
+    check_figure('--out', args.out)
+    image = read_image(args.image)
+    MMLogger.get_current_instance().setLevel('WARNING')  # without a log line per initialized parameter
     model, normalization = build(args)
     name = args.config.stem if args.config else args.backbone
     weights = Path(args.checkpoint).name if args.checkpoint else 'random weights'
-    image = mmcv.imread(args.image, channel_order='rgb')
     panels = panels_of(model)
     assert panels is not None
     draw_stages(image, panels(model, normalized(image, **normalization), tuple(args.point)), args.out, f'{name}, {weights}')

@@ -1,12 +1,11 @@
 """From the command line to a checked config: what ``tools/train.py`` and ``tools/test.py`` share."""
 import argparse
 import os
-import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.utils import import_modules_from_strings
 from torch import nn
@@ -14,26 +13,26 @@ from torch import nn
 from mmvisattn.config import dicts_in, without_sync_bn
 from mmvisattn.weights import WEIGHTS, LoadReport, find_model, load_whole, similar_models
 
-from .checks import UsageError, check_packages, datasets_in
+from .checks import check_keys, check_packages, check_path, check_settings, datasets_in
 from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
+from .misuse import check_open_arguments
+from .options import ConfigOptions, merge_options
+from .usage import Parser, UsageError, check_folder, end_clearly, one_line
 
 
 def run_tool(main: Callable[[], None]) -> None:
     """Run a tool; a ``UsageError`` is printed alone, without a traceback, and makes the exit status 1."""
     read_checkpoints_safely()
-    try:
-        main()
-    except UsageError as error:
-        sys.exit(f'error: {error}')
+    end_clearly(main)
     leave_processes()
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:
     """A parser with the arguments that every Runner tool has."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = Parser(description)
     parser.add_argument('config', type=Path, help='config file')
     parser.add_argument('--work-dir', type=Path, help='where logs and checkpoints go (default: work_dirs/<config name>)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={}, metavar='KEY=VALUE',
                         help='settings of the config to override; data_root=… reaches every data set')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
                         help='how several processes were started')
@@ -45,17 +44,22 @@ def load_config(args: argparse.Namespace) -> Config:
     """The config with the options of the command line, adapted to CPUs if there is no GPU.
 
     Raises:
-        UsageError: if the config does not exist, cannot be read or needs what is missing, or the launcher needs GPUs.
+        UsageError: if the config does not exist, cannot be read or needs what is missing, an option fits none of it, or the
+            launcher needs GPUs.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
     old_root = cfg.get('data_root')
-    cfg.merge_from_dict(args.cfg_options)
+    merge_options(cfg, args.cfg_options)
+    check_settings(cfg)
     check_packages(cfg)
+    check_open_arguments(cfg)
     if 'data_root' in args.cfg_options:
+        check_path('--cfg-options data_root', args.cfg_options['data_root'])
         _move_data(cfg, old_root, args.cfg_options['data_root'])
     cfg.launcher = args.launcher
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or Path('work_dirs') / args.config.stem)
+    check_folder('--work-dir', Path(cfg.work_dir))
     if get_device() == 'cpu':
         _fit_to_cpu(cfg)
     return cfg
@@ -76,7 +80,7 @@ def read_config(path: Path) -> Config:
     """Read a config file.
 
     Raises:
-        UsageError: if it does not exist or cannot be read, or needs packages that are missing.
+        UsageError: if it does not exist, cannot be read, has no model, or needs packages that are missing.
     """
     if not path.is_file():
         similar = get_close_matches(path.name, [p.name for p in path.parent.glob('*.py')], n=3)
@@ -89,7 +93,8 @@ def read_config(path: Path) -> Config:
     except UsageError:
         raise
     except Exception as error:  # a config is code: it can raise anything
-        raise UsageError(f'the config {path} cannot be read: {type(error).__name__}: {error}') from error
+        raise UsageError(f'the config {path} cannot be read: {one_line(error)}') from error
+    check_keys(cfg, path, 'model')
     return cfg
 
 

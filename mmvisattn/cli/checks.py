@@ -1,4 +1,5 @@
 """Checks of a config before a training starts, so that each fault is reported in one line."""
+import inspect
 import json
 import mmap
 import re
@@ -9,10 +10,14 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
+from mmengine.runner import Runner
 
 from mmvisattn.config import dicts_in
 from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
 from mmvisattn.models.backbone import Backbone
+
+from .misuse import config_errors
+from .usage import MISSPELLED, UsageError, did_you_mean, nearest, shown
 
 # What mmcv and mmseg make of mmcv's operators. Of mmdet everything needs them.
 MADE_OF_OPERATORS = {
@@ -20,10 +25,15 @@ MADE_OF_OPERATORS = {
     'SAC', 'SideAdapterCLIPHead', 'carafe',
     *(f'SparseConv{n}d' for n in (2, 3, 4)), *(f'SubMConv{n}d' for n in (2, 3, 4)),
     *(f'SparseInverseConv{n}d' for n in (2, 3)), *(f'SparseConvTranspose{n}d' for n in (2, 3))}
-
-
-class UsageError(Exception):
-    """An error that the user can fix; the message says how."""
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# What else a Runner looks up in its config (mmengine/runner/runner.py), and what our tools do.
+OTHER_KEYS = ('activation_checkpointing', 'compile', 'efficient_conv_bn_eval', 'find_unused_parameters',
+              'model_wrapper_cfg', 'sync_bn', 'tta_model', 'tta_pipeline')
+# The least value of settings that mmengine takes as they are, and then trains nothing or fails late.
+LEAST = {
+    'train_cfg': dict(max_iters=1, max_epochs=1, val_interval=1),
+    **{name: dict(batch_size=1, num_workers=0) for name in LOADERS},
+}
 
 
 def check_packages(cfg: Config) -> None:
@@ -43,9 +53,62 @@ def check_packages(cfg: Config) -> None:
         raise UsageError(missing_message(OPERATORS, f'{min(parts)} in the config'))
 
 
+def runner_keys() -> set[str]:
+    """The keys that mean something at the top of a config."""
+    return {*inspect.signature(Runner.__init__).parameters, *OTHER_KEYS} - {'self', 'cfg'}
+
+
+def check_keys(cfg: Config, path: Path, *keys: str) -> None:
+    """Fail where a config lacks a part.
+
+    Args:
+        cfg: the config.
+        path: its file.
+        keys: of the parts that are needed.
+
+    Raises:
+        UsageError: naming the part, and the key that may be a misspelling of it.
+    """
+    for key in keys:
+        if not isinstance(cfg.get(key), (dict, list)):
+            alike = nearest(key, set(cfg) - runner_keys())
+            given = f'{key}={shown(cfg[key])}, which is no dict' if key in cfg else f'no {key}'
+            hint = f'; did you mean {key} where it has {alike}?' if alike else ''
+            raise UsageError(f'the config {path} has {given}{hint}')
+
+
+def check_settings(cfg: Config) -> None:
+    """Fail for a misspelt key at the top of a config, which nothing would read, and for numbers that make no sense.
+
+    Raises:
+        UsageError: naming the key and what is right.
+    """
+    right = set(inspect.signature(Runner.__init__).parameters)
+    for key in set(cfg) - runner_keys():
+        alike = nearest(key, right, MISSPELLED)
+        if alike and not key.startswith(f'{alike}_'):  # a variable such as val_evaluator_2
+            raise UsageError(f'the config has {key}, and nothing would read it{did_you_mean(alike)}')
+    for part, least in LEAST.items():
+        for key, lowest in least.items():
+            value = (cfg.get(part) or {}).get(key)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if value is not None and not (number and value >= lowest and not value % 1 > 0):
+                raise UsageError(f'{part}.{key}={shown(value)} must be a whole number, at least {lowest}')
+
+
+def check_path(key: str, value: object) -> None:
+    """Fail where a config has something else than a path.
+
+    Raises:
+        UsageError: naming the key.
+    """
+    if not isinstance(value, (str, Path)):
+        raise UsageError(f'{key}={shown(value)} is no path; the folder of that name is ./{value}')
+
+
 def datasets_in(cfg: Config) -> Iterator[tuple[str, dict]]:
     """(name of the data loader, data set) for every data set with a root, wrapped ones too."""
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for name in LOADERS:
         for node in dicts_in((cfg.get(name) or {}).get('dataset', {})):
             if 'data_root' in node:
                 yield name, node
@@ -60,9 +123,13 @@ def check_data(cfg: Config, *names: str) -> None:
     for name, dataset in datasets_in(cfg):
         if name not in names:
             continue
+        prefixes = dataset.get('data_prefix') or {}
+        parts = {'ann_file': dataset.get('ann_file'), **(prefixes if isinstance(prefixes, dict) else {})}
+        parts = {key: part for key, part in parts.items() if part}
+        for key, part in dict(parts, data_root=dataset['data_root']).items():
+            check_path(f'{name}: {key}', part)
         root = Path(dataset['data_root'])
-        prefixes = [prefix for prefix in (dataset.get('data_prefix') or {}).values() if prefix]
-        for path in [root, *(root / part for part in [*prefixes, dataset.get('ann_file')] if part)]:
+        for path in [root, *(root / part for part in parts.values())]:
             if not path.exists():
                 raise UsageError(f'{name}: {path} does not exist (working folder: {Path.cwd()}); put the data there, or set '
                                  'its root: --cfg-options data_root=/path/to/data')
@@ -73,8 +140,9 @@ def check_data(cfg: Config, *names: str) -> None:
 def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
     """The classes of a data set, from the config or from its type; an empty tuple if neither names them."""
     chosen = (dataset.get('metainfo') or {}).get('classes')
+    kind = dataset.get('type')
     with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
-        metainfo = getattr(registry.get(dataset['type']), 'METAINFO', {})
+        metainfo = getattr(registry.get(kind) if isinstance(kind, str) else kind, 'METAINFO', {})
     return tuple(chosen or metainfo.get('classes') or ())
 
 
@@ -128,8 +196,9 @@ def check_model(cfg: Config) -> None:
     Raises:
         UsageError: with the wrong setting and its right value.
     """
-    _check_num_classes(cfg)
-    _check_channels(cfg)
+    with config_errors(cfg):
+        _check_num_classes(cfg)
+        _check_channels(cfg)
 
 
 def _check_num_classes(cfg: Config) -> None:
@@ -142,16 +211,19 @@ def _check_num_classes(cfg: Config) -> None:
                                  f'are {", ".join(classes[:8])}{" …" if len(classes) > 8 else ""}')
 
 
-def _out_channels(backbone: dict) -> list[int] | None:
+def _class(part: object) -> Any:
+    """What a part of a model is built from; None if its type is missing or unknown, which the build explains."""
+    kind = part.get('type') if isinstance(part, dict) else None
+    return MODELS.get(kind) if isinstance(kind, str) else kind
+
+
+def _out_channels(backbone: Any) -> list[int] | None:
     """Channels of the maps that a backbone of this package returns; None for other backbones."""
-    family = MODELS.get(backbone['type'])
+    family = _class(backbone)
     if not (isinstance(family, type) and issubclass(family, Backbone)):
         return None
-    try:
-        with torch.device('meta'):
-            built: Any = MODELS.build(dict(backbone, init_cfg=None))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f'the backbone {backbone["type"]} cannot be built: {error}') from error
+    with torch.device('meta'):
+        built: Any = MODELS.build(dict(backbone, init_cfg=None))
     return [built.out_channels[i] for i in built.out_indices]
 
 
@@ -159,7 +231,8 @@ def _check_channels(cfg: Config) -> None:
     channels = _out_channels(cfg.model.backbone) if 'backbone' in cfg.model else None
     necks = cfg.model.get('neck') or []
     for neck in necks if isinstance(necks, list) else [necks]:
-        given, kind = neck.get('in_channels'), MODELS.get(neck['type'])
+        kind = _class(neck)
+        given = neck.get('in_channels') if kind else None
         if channels is None or not isinstance(given, (list, tuple)):
             return
         expected = channels[:len(given)] if getattr(kind, 'takes_semantics', False) else channels
@@ -173,7 +246,11 @@ def _check_channels(cfg: Config) -> None:
         if channels is None or not isinstance(head, dict) or 'in_channels' not in head:
             continue
         index, given = head.get('in_index', -1), head['in_channels']
-        wanted = [channels[i] for i in index] if isinstance(index, (list, tuple)) else channels[index]
+        try:
+            wanted = [channels[i] for i in index] if isinstance(index, (list, tuple)) else channels[index]
+        except (IndexError, TypeError) as error:
+            raise UsageError(f'{name} has in_index={shown(index)}, but {cfg.model.backbone.type} has the maps 0 to '
+                             f'{len(channels) - 1}') from error
         if (list(given) if isinstance(given, (list, tuple)) else given) != wanted:
             raise UsageError(f'{name} has in_channels={given}, but the maps {index} of {cfg.model.backbone.type} have '
                              f'{wanted}')

@@ -12,11 +12,13 @@ from matplotlib.patches import Patch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
-from mmvisattn.cli.arguments import load_weights, read_config
-from mmvisattn.cli.checks import UsageError, check_data
+from mmvisattn.cli.arguments import checkpoint_path, load_weights, read_config
+from mmvisattn.cli.checks import check_data
 from mmvisattn.files import written_whole
 
+from .misuse import config_errors
 from .tasks import TASKS, Task
+from .usage import UsageError, check_figure
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,22 @@ class TrainingRun:
 
 
 def _read_scalars(path: Path) -> list[dict]:
-    """The scalars of one run, in order, with steps in iterations. (mmengine logs validations in epochs if training is.)"""
-    records = [json.loads(line) for line in path.read_text().splitlines()]
+    """The scalars of one run, in order, with steps in iterations. (mmengine logs validations in epochs if training is.)
+
+    A last line that was being written when the training was killed is left out.
+
+    Raises:
+        UsageError: if another line is broken.
+    """
+    lines = path.read_text(errors='replace').splitlines()
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(dict(json.loads(line)))
+            records[-1]['step']
+        except (ValueError, TypeError, KeyError) as error:
+            if number < len(lines):
+                raise UsageError(f'line {number} of {path} is no record of a training: {line[:60]!r}; remove it') from error
     per_epoch = max((record['iter'] / record['epoch'] for record in records if 'epoch' in record), default=1)
     return [record if 'loss' in record else dict(record, step=round(record['step'] * per_epoch)) for record in records]
 
@@ -116,9 +132,10 @@ def draw_report(task: Task, run: TrainingRun, cfg: Config, out: Path, others: Se
         num_examples: number of validation images to show.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    model = MODELS.build(cfg.model).eval()
+    with config_errors(cfg):
+        model = MODELS.build(cfg.model).eval()
+        dataset = DATASETS.build(cfg.val_dataloader.dataset)
     load_weights(model, run.checkpoint)
-    dataset = DATASETS.build(cfg.val_dataloader.dataset)
     chosen = np.linspace(0, len(dataset) - 1, min(num_examples, len(dataset))).astype(int)
     examples = [task.example(model, dataset, int(i)) for i in chosen]
     figure = Figure(figsize=(2.6 * len(examples), 3 + 2.2 * len(task.rows)), layout='constrained')
@@ -144,9 +161,11 @@ def write_report(work_dir: Path, out: Path, data_root: str | None = None, compar
     """Draw the picture of a training; returns a text with its best score and the paths of its files.
 
     Raises:
-        UsageError: if the folder holds no finished training, or its data is missing.
+        UsageError: if the folder holds no finished training, its data is missing, or the picture cannot be written.
     """
     run = read_run(work_dir)
+    check_figure('--out', out)
+    checkpoint_path(run.checkpoint)
     task = task_of(run)
     steps, scores = run.values(task.key)
     cfg = read_config(run.config)

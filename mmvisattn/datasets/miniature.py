@@ -237,11 +237,13 @@ def write_miniature(root: str | Path, layout: str = 'ade20k', num_training: int 
 
     Raises:
         FileExistsError: if ``root`` exists already.
-        ValueError: if a count is less than 1.
+        ValueError: if a count is less than 1, or the seed less than 0.
     """
     root = Path(root)
     if min(num_training, num_validation) < 1:
         raise ValueError(f'num_training={num_training} and num_validation={num_validation} must be at least 1')
+    if seed < 0:
+        raise ValueError(f'seed={seed} must be at least 0')
     with _folder_made_whole(root) as folder:
         for split, count in (('training', num_training), ('validation', num_validation)):
             LAYOUTS[layout](folder, split, scenes(split, count, seed))

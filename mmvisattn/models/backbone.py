@@ -1,6 +1,7 @@
 """The common base of all backbones: choosing outputs, freezing, official weights."""
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from difflib import get_close_matches
 from typing import Any
 
 from mmengine.model import BaseModule, initialize
@@ -41,9 +42,13 @@ def arch_settings(arch: str | Mapping, named: Mapping[str, Mapping], **defaults:
     required = sorted(set().union(*named.values()) - set(defaults))
     if isinstance(arch, str):
         if arch not in named:
-            raise ValueError(f"arch='{arch}' is not one of {sorted(named)}; for another architecture, give a dict with the "
-                             f'keys {required}')
+            similar = get_close_matches(arch, named, n=1)
+            raise ValueError(f"arch='{arch}' is not one of {sorted(named)}"
+                             + (f" (did you mean '{similar[0]}'?)" if similar else '')
+                             + f'; for another architecture, give a dict with the keys {required}')
         arch = named[arch]
+    if not isinstance(arch, Mapping):
+        raise ValueError(f'arch={arch!r} is neither one of {sorted(named)} nor a dict with the keys {required}')
     if not set(required) <= set(arch) <= {*required, *defaults}:
         optional = f', and may have {sorted(defaults)}' if defaults else ''
         raise ValueError(f'arch has the keys {sorted(arch)} but needs exactly {required}{optional}')
@@ -86,6 +91,9 @@ class Backbone(BaseModule):
         super().__init__(init_cfg or self.default_init_cfg)
         self.init_cfg: InitCfg
         num_stages = len(out_channels)
+        if not isinstance(out_indices, Sequence):
+            raise ValueError(f'out_indices={out_indices!r} must be a list of outputs'
+                             + (f', such as [{out_indices}]' if isinstance(out_indices, int) else ''))
         if not out_indices or not all(-num_stages <= i < num_stages for i in out_indices):
             raise ValueError(f'out_indices={tuple(out_indices)} must choose one or more of the {num_stages} outputs, '
                              f'by indices from {-num_stages} to {num_stages - 1}')

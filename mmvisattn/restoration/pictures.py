@@ -1,5 +1,6 @@
 """Image files as floating-point pixels and back, with their bit depth and transparency."""
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from mmvisattn.files import written_whole
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+JPEG = ('.jpg', '.jpeg', '.jpe')
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,11 @@ def decode_picture(data: np.ndarray, name: object) -> Picture:
     try:
         # Not imread, which prints a warning if it cannot open a file. With this flag, no EXIF orientation is applied.
         image: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except cv2.error:  # more pixels than OpenCV reads
-        image = None
+    except cv2.error as error:  # more than 2^30 pixels
+        raise ValueError(f'{name} cannot be read: {" ".join(str(error).split())}') from error
     if image is None or image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f'{name} is not an image of 8 or 16 bits per channel')
-    image = image.reshape(*image.shape[:2], -1)
-    channels = image.shape[-1]
-    alpha = image[..., -1:] if channels in (2, 4) else None
-    colors = image[..., :1] if channels <= 2 else image[..., 2::-1]
-    return Picture(np.divide(colors, np.iinfo(image.dtype).max, dtype=np.float32), alpha, image.dtype)
+    return _picture(image)
 
 
 def read_picture(path: Path) -> Picture:
@@ -63,22 +61,77 @@ def read_picture(path: Path) -> Picture:
     return decode_picture(np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8), path)
 
 
+def _picture(image: np.ndarray) -> Picture:
+    """From OpenCV's arrangement."""
+    image = image.reshape(*image.shape[:2], -1)
+    channels = image.shape[-1]
+    alpha = image[..., -1:] if channels in (2, 4) else None
+    colors = image[..., :1] if channels <= 2 else image[..., 2::-1]
+    return Picture(np.divide(colors, np.iinfo(image.dtype).max, dtype=np.float32), alpha, image.dtype)
+
+
+def _encoded(suffix: str, pixels: np.ndarray, alpha: np.ndarray | None, dtype: Any) -> np.ndarray | None:
+    """The bytes of an image file; None if the format's writer takes no such image."""
+    image = (pixels.clip(0, 1) * np.iinfo(dtype).max).round().astype(dtype)[..., ::-1]
+    if alpha is not None:
+        image = np.concatenate([image if image.shape[-1] == 3 else image.repeat(3, axis=-1), alpha], axis=-1)
+    try:
+        written, data = cv2.imencode(suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in JPEG else [])
+    except cv2.error:
+        return None
+    return data if written else None
+
+
+@cache
+def _holds(suffix: str, dtype: Any, channels: int, transparent: bool) -> bool:
+    """Whether a small image comes back from a file of this format as it was: OpenCV's writers turn what a format cannot
+    hold into something else, or write what no reader reads."""
+    ramp = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8).repeat(4, axis=0).repeat(4, axis=1)[..., None]
+    pixels = np.concatenate([ramp, 1 - ramp, ramp * 0.5], axis=-1)[..., :channels]
+    alpha = np.full(ramp.shape, np.iinfo(dtype).max // 2, dtype) if transparent else None
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it would warn of each
+    try:
+        data = _encoded(suffix, pixels, alpha, dtype)
+        image: Any = None if data is None else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    if image is None or image.dtype != dtype:
+        return False
+    again = _picture(image)
+    near = abs(as_channels(again.pixels, 3) - as_channels(pixels, 3)).mean() < 0.02  # formats that lose little may
+    if alpha is None or again.alpha is None:
+        return bool(near) and alpha is again.alpha
+    return bool(near) and bool(abs(again.alpha.astype(float) - alpha).mean() < 0.02 * np.iinfo(dtype).max)
+
+
+def check_format(path: Path, picture: Picture) -> None:
+    """Fail where a file of this name could not hold such a picture.
+
+    Raises:
+        ValueError: if the suffix names no format, or one that cannot hold the bit depth, the channels or the transparency.
+    """
+    if not cv2.haveImageWriter(str(path)):
+        raise ValueError(f'{path}: there is no image format {path.suffix or "without a suffix"}; write .png')
+    channels = picture.pixels.shape[-1]
+    if not _holds(path.suffix.lower(), np.dtype(picture.dtype), channels, picture.alpha is not None):
+        raise ValueError(
+            f'{path}: {path.suffix} cannot hold {"colours" if channels == 3 else "gray"} of '
+            f'{8 * np.dtype(picture.dtype).itemsize} bits'
+            f'{" with transparency" if picture.alpha is not None else ""} as they are; write .png')
+
+
 def write_picture(path: Path, picture: Picture) -> None:
     """Write an image file, whole or not at all; the suffix sets its format.
 
     Raises:
-        ValueError: if the format does not exist, or cannot hold the bit depth or the transparency.
+        ValueError: as ``check_format``, or if the image is larger than the format allows.
     """
-    lossy = path.suffix.lower() in ('.jpg', '.jpeg')
-    if lossy and (picture.alpha is not None or picture.dtype != np.uint8):
-        raise ValueError(f'{path}: JPEG holds neither 16 bits per channel nor transparency; write PNG')
-    image = (picture.pixels.clip(0, 1) * np.iinfo(picture.dtype).max).round().astype(picture.dtype)[..., ::-1]
-    if picture.alpha is not None:
-        colors = image if image.shape[-1] == 3 else image.repeat(3, axis=-1)
-        image = np.concatenate([colors, picture.alpha], axis=-1)
-    if not cv2.haveImageWriter(str(path)):
-        raise ValueError(f'{path}: there is no image format {path.suffix or "without a suffix"}')
-    _, data = cv2.imencode(path.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 95] if lossy else [])
+    check_format(path, picture)
+    data = _encoded(path.suffix.lower(), picture.pixels, picture.alpha, picture.dtype)
+    if data is None:
+        height, width = picture.pixels.shape[:2]
+        raise ValueError(f'{path}: {path.suffix} cannot hold {width} x {height} pixels; write .png')
     with written_whole(path) as unfinished:
         Path(unfinished).write_bytes(data.tobytes())
 

@@ -11,7 +11,8 @@ from helpers.reduced import ROOT
 from mmengine.registry import MODELS
 
 from mmvisattn.cli.arguments import load_config, load_weights
-from mmvisattn.cli.checks import MADE_OF_OPERATORS, UsageError, _categories, check_data, check_model
+from mmvisattn.cli.checks import MADE_OF_OPERATORS, _categories, check_data, check_model
+from mmvisattn.cli.usage import UsageError
 
 CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_8xb2-160k_ade20k-512x512.py'
 
@@ -69,7 +70,7 @@ def test_other_lists_called_categories_are_passed_over(tmp_path):
 
 
 def test_a_wrong_backbone_is_explained():
-    with pytest.raises(UsageError, match='TopFormer.*foo'):
+    with pytest.raises(UsageError, match=r'model\.backbone\.arch.*foo'):
         check_model(loaded(**{'model.backbone.arch': 'foo'}))
 
 

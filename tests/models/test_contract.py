@@ -63,7 +63,7 @@ def test_out_indices_choose_and_order(case):
 @every_backbone
 @pytest.mark.parametrize('kwargs, named', [
     (dict(arch='enormous'), 'enormous'), (dict(arch=dict(depth=1)), 'depth'), (dict(out_indices=(9,)), 'out_indices'),
-    (dict(out_indices=()), 'out_indices'), (dict(frozen_stages=9), 'frozen_stages'),
+    (dict(out_indices=()), 'out_indices'), (dict(out_indices=3), 'out_indices=3'), (dict(frozen_stages=9), 'frozen_stages'),
     (dict(frozen_stages=-2), 'frozen_stages')], ids=lambda x: str(x))
 def test_wrong_arguments_are_named(case, kwargs, named):
     with pytest.raises(ValueError, match=named):

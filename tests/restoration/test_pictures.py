@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmvisattn.restoration.pictures import Picture, as_channels, read_picture, write_picture
+from mmvisattn.restoration.pictures import Picture, as_channels, check_format, read_picture, write_picture
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
@@ -36,6 +36,45 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
         with pytest.raises(ValueError, match=message):
             write_picture(tmp_path / name, deep)
     assert not list(tmp_path.iterdir())
+
+
+HOLD = {  # bits, and gray, colour or transparency where a format holds only that; all else is refused
+    '.png .tif .tiff .jp2': {'8', '8 alpha', '16', '16 alpha'},
+    '.bmp .dib .webp .avif': {'8', '8 alpha'},
+    '.jpg .jpeg .jpe .pam': {'8'},
+    '.pnm': {'8', '16'},
+    '.ppm': {'8 colour', '16 colour'},
+    '.pgm': {'8 gray', '16 gray'},
+    '.ras .sr': {'8 colour'},
+    '.pbm .hdr .pic .pfm .gif .exr .what': set(),
+}
+
+
+@pytest.mark.parametrize('suffix', ' '.join(HOLD).split())
+@pytest.mark.parametrize('bits', [8, 16])
+@pytest.mark.parametrize('transparent', [False, True], ids=['opaque', 'alpha'])
+@pytest.mark.parametrize('channels', [1, 3], ids=['gray', 'colour'])
+def test_files_are_written_right_or_refused(suffix, bits, transparent, channels, tmp_path):
+    random, dtype = np.random.default_rng(0), np.dtype(f'uint{bits}')
+    pixels, alpha = (cv2.GaussianBlur(random.random((60, 60, 3), np.float32), (0, 0), 3) for _ in range(2))
+    alpha = (alpha[..., :1] * np.iinfo(dtype).max).astype(dtype) if transparent else None
+    picture, path = Picture(pixels[..., :channels], alpha, dtype), tmp_path / f'x{suffix}'
+    kind = f'{bits} alpha' if transparent else str(bits)
+    held = next(kinds for suffixes, kinds in HOLD.items() if suffix in suffixes.split())
+    if not held & {kind, f'{kind} {"gray" if channels == 1 else "colour"}'} and cv2.haveImageWriter(str(path)):
+        with pytest.raises(ValueError, match=rf'x\{suffix}: \{suffix} cannot hold .* of {bits} bits'):
+            check_format(path, picture)
+    try:
+        write_picture(path, picture)
+    except ValueError:
+        assert not list(tmp_path.iterdir())
+        return
+    assert held & {kind, f'{kind} {"gray" if channels == 1 else "colour"}'}
+    again = read_picture(path)
+    assert again.dtype == dtype and (again.alpha is not None) == transparent
+    assert np.abs(as_channels(again.pixels, 3) - as_channels(picture.pixels, 3)).mean() < 0.02
+    if transparent:
+        np.testing.assert_allclose(again.alpha / np.iinfo(dtype).max, alpha / np.iinfo(dtype).max, atol=0.05)
 
 
 def test_channels():

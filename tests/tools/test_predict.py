@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.reduced import ROOT
-from helpers.runs import failed_clearly
+from helpers.runs import assert_refused
 
 PREDICT = ROOT / 'tools/predict.py'
 
@@ -33,7 +33,7 @@ def written(folder):
 
 def test_a_folder_is_predicted_and_what_fails_is_reported(inputs, run_tool, tmp_path):
     done = run_tool(PREDICT, 'inputs', '--out', 'out', '--data', '--batch', 2)
-    failed_clearly(done, '1 of 4 inputs')
+    assert_refused(done, '1 of 4 inputs')
     assert 'skipped: ' in done.stderr and 'broken.jpg' in done.stderr
     assert written(tmp_path / 'out') == ['a.png', 'a_labels.png', 'b.png', 'b_labels.png', 'film.mp4']
     film = cv2.VideoCapture(str(tmp_path / 'out/film.mp4'))
@@ -67,11 +67,15 @@ def test_images_are_restored_in_tiles(inputs, run_tool, tmp_path):
     (['nowhere'], ['nowhere']), (['.', '--out', 'out'], ['no images in', 'no videos']),
     (['inputs', '--model', 'smt-smal'], ['did you mean', 'smt-small']),
     (['inputs', '--model', 'topformer-tiny'], ['backbone']),
+    (['inputs', '--model', 'nowhere.py'], ['no config nowhere.py']),
+    (['inputs', '--model', 'typo.py'], ['model.backbone.archh', 'did you mean arch?']),
     (['inputs', '--batch', '0'], ['--batch 0']), (['inputs', '--tile', '3'], ['--tile 3']),
     (['inputs', '--model', 'detection', '--tile', '64'], ['tile']),
     (['inputs', '--out', 'inputs/a.png'], ['--out', 'is a file']),
     (['inputs', '--model', 'restoration', '--out', 'inputs'], ['would replace itself']),
     (['inputs', '--device', 'cuda:7'], ['--device cuda:7']), (['inputs', '--weights', 'nowhere.pth'], ['nowhere.pth']),
 ])
-def test_misuse_is_explained(arguments, words, inputs, run_tool):
-    failed_clearly(run_tool(PREDICT, *arguments), *words)
+def test_misuse_is_explained(arguments, words, inputs, run_tool, tmp_path):
+    config = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb8-2500_camvid-320x240.py'
+    (tmp_path / 'typo.py').write_text(f"_base_ = '{config}'\nmodel = dict(backbone=dict(archh='tiny'))\n")
+    assert_refused(run_tool(PREDICT, *arguments), *words)

@@ -153,7 +153,8 @@ def test_other_variants_do_not_fit():
 
 
 @pytest.mark.parametrize('family, recording', [
-    ('CrossFormer', 'crossformer_t'), ('SMT', 'smt_t'), ('TopFormer', 'topformer_t'), ('RestormerEncoder', 'restormer_restormer')])
+    ('CrossFormer', 'crossformer_t'), ('SMT', 'smt_t'), ('TopFormer', 'topformer_t'),
+    ('RestormerEncoder', 'restormer_restormer')])
 def test_other_input_channels(family, recording):
     """A gray image gives what its copy in every channel gave; so do six channels that hold an RGB image twice."""
     state = golden.checkpoint(golden.read(recording))

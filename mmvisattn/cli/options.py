@@ -1,0 +1,82 @@
+"""``--cfg-options KEY=VALUE``: read, checked, and put into a config."""
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+from .checks import runner_keys
+from .usage import MISSPELLED, UsageError, did_you_mean, nearest, shown
+
+
+class ConfigOptions(DictAction):
+    """mmengine's ``KEY=VALUE``, whose errors say what is wrong."""
+
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None) -> None:
+        for text in [values] if isinstance(values, str) else values:
+            if '=' not in text or text.startswith('='):
+                raise UsageError(f'{option_string} {text}: KEY=VALUE is needed, such as data_root=/path/to/it')
+        try:
+            super().__call__(parser, namespace, values, option_string or '')
+        except AssertionError as error:
+            raise UsageError(f'{option_string} {" ".join(values)}: {error}') from error
+
+
+def _keys(node: Any) -> Sequence[str]:
+    if isinstance(node, dict):
+        return [str(key) for key in node]
+    return [str(i) for i in range(len(node))] if isinstance(node, (list, tuple)) else []
+
+
+def _key_paths(node: Any, before: str = '') -> Iterator[str]:
+    for key in _keys(node):
+        yield before + key
+        yield from _key_paths(node[key] if isinstance(node, dict) else node[int(key)], f'{before}{key}.')
+
+
+def _similar_path(path: str, cfg: dict) -> str | None:
+    """The key path most like one: one that ends with the same key, or is spelled alike."""
+    paths = [*_key_paths(cfg), *runner_keys()]
+    ends = [other for other in paths if other.endswith(f'.{path}')]
+    return min(ends, key=len) if ends else nearest(path, paths)
+
+
+def _check_key(path: str, cfg: dict) -> None:
+    """Fail for a key that nothing would read.
+
+    A part that is built from a class (its dict has a ``type``) takes what the class takes: the build will tell. Of other
+    dicts nobody knows what they may hold, so only a key that looks like one of those there is an error.
+    """
+    node: Any = cfg
+    keys = path.split('.')
+    for i, key in enumerate(keys):
+        if not isinstance(node, (dict, list, tuple)):
+            raise UsageError(f'--cfg-options {path}: {".".join(keys[:i])} is {shown(node)}, which has no {key}')
+        if key in _keys(node):
+            node = node[key] if isinstance(node, dict) else node[int(key)]
+            continue
+        here = '.'.join(keys[:i])
+        if i == 0 and key not in runner_keys():
+            raise UsageError(f'--cfg-options {path}: the config has no {key}, and nothing would read it'
+                             + did_you_mean(_similar_path(path, cfg)))
+        if isinstance(node, (list, tuple)):
+            raise UsageError(f'--cfg-options {path}: {here} has the elements 0 to {len(node) - 1}')
+        alike = nearest(key, node, MISSPELLED)
+        if i and alike and 'type' not in node:
+            raise UsageError(f'--cfg-options {path}: {here} has no {key}{did_you_mean(".".join([*keys[:i], alike]))} '
+                             '(A key that is meant so can be written into the config.)')
+        return
+
+
+def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Put the settings of a command line into a config.
+
+    Raises:
+        UsageError: if a key is none of the config, or its value cannot stand there.
+    """
+    for path in options:
+        _check_key(path, cfg.to_dict())
+    try:
+        cfg.merge_from_dict(options)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f'--cfg-options {" ".join(f"{key}={value}" for key, value in options.items())}: {error}') from error
