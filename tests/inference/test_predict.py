@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.reduced import ROOT
-from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from PIL import Image
 
@@ -53,28 +53,25 @@ def files(picture, tmp_path_factory):
     return folder
 
 
-def results_of_test_loop(predictor, tmp_path, **dataset):
-    """What the model of a predictor says in a Runner's test loop, on another data set."""
-    cfg = Config(dict(predictor.config, work_dir=str(tmp_path), visualizer=None))
-    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
-    cfg.test_dataloader.dataset.update(dataset)
-    runner = Runner.from_cfg(cfg)
-    runner.model.load_state_dict(predictor.model.state_dict())
-    runner.model.eval()
-    return [runner.model.test_step(batch)[0] for batch in runner.test_dataloader]
+def results_of_test_loop(predictor, **dataset):
+    """What the model of a predictor says to the batches of its config's test loader, on another data set."""
+    loader = dict(predictor.config.test_dataloader, num_workers=0, persistent_workers=False)
+    loader['dataset'] = dict(loader['dataset'], **dataset)
+    with DefaultScope.overwrite_default_scope(predictor.config.default_scope):
+        return [predictor.model.test_step(batch)[0] for batch in Runner.build_dataloader(loader)]
 
 
-def test_labels_are_those_of_the_test_loop(segmentor, miniature, tmp_path):
+def test_labels_are_those_of_the_test_loop(segmentor, miniature):
     samples = results_of_test_loop(
-        segmentor, tmp_path, type='mmvisattn.MiniatureDataset', data_root=str(miniature))
+        segmentor, type='mmvisattn.MiniatureDataset', data_root=str(miniature))
     assert len(samples) == 3
     for sample in samples:
         assert np.array_equal(segmentor.predict(sample.img_path).labels, sample.pred_sem_seg.data[0].numpy())
 
 
-def test_objects_are_those_of_the_test_loop(detector, miniature_coco, tmp_path):
+def test_objects_are_those_of_the_test_loop(detector, miniature_coco):
     samples = results_of_test_loop(
-        detector, tmp_path, type='mmvisattn.MiniatureCocoDataset', data_root=str(miniature_coco))
+        detector, type='mmvisattn.MiniatureCocoDataset', data_root=str(miniature_coco))
     assert len(samples) == 3
     for sample in samples:
         found = detector.predict(sample.img_path)
