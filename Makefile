@@ -12,7 +12,7 @@ MINIATURE_DETECTION_CONFIG := configs/topformer/topformer-tiny_fcos_1xb8-40e_min
 FULL := $(ENV)/ready-full
 READY := $(if $(filter openmmlab,$(STACK)),$(FULL),$(ENV)/ready)
 
-.PHONY: setup setup-full demo demo-det test test-slow test-install lint
+.PHONY: setup setup-full demo demo-det test test-slow test-faults test-install lint
 
 setup: $(READY)
 
@@ -46,11 +46,15 @@ demo-det: $(FULL) data/miniature-coco
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4
 
 test: $(FULL)
-	$(PYTEST) -m "not install and not slow" --cov --cov-report=term-missing:skip-covered
+	$(PYTEST) -m "not install and not slow and not fault" --cov --cov-report=term-missing:skip-covered
 
 # Compiles every backbone to machine code, and evaluates every published segmentor and detector.
 test-slow: $(FULL)
 	$(PYTEST) -m slow
+
+# Kills trainings at many moments, fills their disks, and compares what becomes of them.
+test-faults: $(FULL)
+	$(PYTEST) -m fault
 
 # The set-up itself, from a copy of the tree, for both lines: builds mmcv if no wheel is cached.
 test-install: $(FULL)

@@ -3,16 +3,25 @@
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
-from mmvisattn.cli.arguments import argument_parser, checkpoint_path, load_config, run_tool
+from mmvisattn.cli.arguments import argument_parser, load_config, run_tool
 from mmvisattn.cli.checks import check_data, check_keys, check_model
 from mmvisattn.cli.misuse import config_errors
+from mmvisattn.cli.resume import duration, go_on, minutes, save_by_time, seed, set_randomness
 from mmvisattn.cli.usage import UsageError
+from mmvisattn.training.config import replaced, surviving
 
 
 def main() -> None:
     parser = argument_parser('Train a model.')
     parser.add_argument('--resume', nargs='?', const='latest', metavar='CHECKPOINT',
-                        help='continue from the latest checkpoint of the work folder, or from the given one')
+                        help='continue from the newest checkpoint of the work folder that loads, or from the given one')
+    parser.add_argument('--seed', type=seed, help="seed of all random numbers (default: the config's)")
+    parser.add_argument('--deterministic', action='store_true',
+                        help='the same weights from run to run on a GPU, too: slower, and an error where torch cannot')
+    parser.add_argument('--max-time', type=duration, metavar='HH:MM:SS',
+                        help='after this time save, and end with status 75')
+    parser.add_argument('--checkpoint-minutes', type=minutes, metavar='MINUTES',
+                        help='also save when this time has passed since the last checkpoint')
     parser.add_argument('--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'],
                         help='train in mixed precision (float16 if no type is given)')
     parser.add_argument('--auto-scale-lr', action='store_true',
@@ -33,11 +42,15 @@ def main() -> None:
             raise UsageError(f'--auto-scale-lr: {args.config} sets no auto_scale_lr.base_batch_size, '
                              'the batch size that its learning rate is for')
         cfg.auto_scale_lr.enable = True
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'latest' else checkpoint_path(args.resume)
+    set_randomness(cfg, args.seed, args.deterministic)
+    save_by_time(cfg, args.checkpoint_minutes, args.max_time)
+    notes = go_on(cfg, args.resume, args.seed) if args.resume else []
+    cfg = replaced(cfg)
     with config_errors(cfg):
-        Runner.from_cfg(cfg).train()
+        runner = Runner.from_cfg(surviving(cfg, args.max_time))
+        for note in notes:
+            runner.logger.warning(note)
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -23,7 +23,12 @@ from .usage import Parser, UsageError, check_folder, end_clearly, one_line
 def run_tool(main: Callable[[], None]) -> None:
     """Run a tool; a ``UsageError`` is printed alone, without a traceback, and makes the exit status 1."""
     read_checkpoints_safely()
-    end_clearly(main)
+    try:
+        end_clearly(main)
+    except SystemExit as end:
+        if end.code == os.EX_TEMPFAIL:  # a training that was told to stop, see training/preemption.py
+            leave_processes()
+        raise
     leave_processes()
 
 

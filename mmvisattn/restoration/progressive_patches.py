@@ -1,17 +1,14 @@
 """Patches that grow during a training while the batches shrink (Restormer, https://arxiv.org/abs/2111.09881)."""
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
 from torch.utils.data import Sampler
 
-from mmvisattn.registry import DATA_SAMPLERS, HOOKS
+from mmvisattn.registry import DATA_SAMPLERS
 
 
 @DATA_SAMPLERS.register_module()
 class ProgressiveBatchSampler(Sampler):
-    """Batches of (index, patch size) that follow a schedule; ``ProgressivePatchHook`` sets the iteration.
+    """Batches of (index, patch size) that follow a schedule, by the number of batches yielded.
 
     Args:
         sampler: yields the indices.
@@ -34,7 +31,7 @@ class ProgressiveBatchSampler(Sampler):
         self.iteration = 0
 
     def stage(self) -> tuple[int, int]:
-        """Patch size and batch size of the current iteration."""
+        """Patch size and batch size of the next batch."""
         return next(stage[1:] for stage in reversed(self.schedule) if stage[0] <= self.iteration)  # type: ignore
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -44,28 +41,8 @@ class ProgressiveBatchSampler(Sampler):
             batch = [(index, patch_size) for _, index in zip(range(batch_size), indices)]
             if len(batch) < batch_size:
                 return
+            self.iteration += 1
             yield batch
 
     def __len__(self) -> int:
         return len(self.sampler) // self.stage()[1]  # type: ignore[arg-type]
-
-
-@HOOKS.register_module()
-class ProgressivePatchHook(Hook):
-    """Sets the current iteration of the training's ``ProgressiveBatchSampler``, so that its schedule survives a resume.
-
-    Worker processes prefetch a few batches, so a stage starts a few iterations late.
-    """
-
-    def _set_iteration(self, runner: Runner) -> None:
-        sampler: Any = runner.train_dataloader.batch_sampler
-        if not isinstance(sampler, ProgressiveBatchSampler):
-            raise TypeError('ProgressivePatchHook: train_dataloader has no '
-                            "batch_sampler=dict(type='mmvisattn.ProgressiveBatchSampler', …)")
-        sampler.iteration = runner.iter
-
-    def before_train(self, runner: Runner) -> None:
-        self._set_iteration(runner)
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        self._set_iteration(runner)

@@ -6,8 +6,11 @@ to a class or function of this module, which makes only numbers, texts or nothin
 """
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import torch
 from mmengine.logging import HistoryBuffer
 
 NUMBERS_AND_TEXTS = re.compile(r'[?biufcSU]\d*$')
@@ -110,3 +113,15 @@ INERT_TYPES: list = [
         *(f'{module}.{name}' for module in ('builtins', '__builtin__') for name in ('frozenset', 'range', 'set', 'slice')))),
     *NUMPY_TYPES, *HISTORY_TYPES,
 ]
+
+
+@contextmanager
+def readable(types: list) -> Iterator[None]:
+    """Within, ``torch.load`` also reads these types.
+
+    torch's own context manager takes them from its list afterwards even if they were there before: mmengine could then not
+    resume after official weights have been read.
+    """
+    added = [kind for kind in types if kind not in torch.serialization.get_safe_globals()]
+    with torch.serialization.safe_globals(added):
+        yield

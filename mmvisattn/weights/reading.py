@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .catalog import find_model, official_weights, similar_models
 from .download import fetch, home
-from .inert import INERT_TYPES
+from .inert import INERT_TYPES, readable
 
 EMA_WRAPPERS = ('state_dict_ema',)
 RAW_WRAPPERS = ('model', 'state_dict', 'params')
@@ -43,7 +43,7 @@ def _content(path: Path) -> object:
     """What a file holds; code in it is never run."""
     if path.suffix == '.safetensors':
         return load_file(path)
-    with torch.serialization.safe_globals(INERT_TYPES):
+    with readable(INERT_TYPES):
         return torch.load(path, map_location='cpu', weights_only=True)
 
 

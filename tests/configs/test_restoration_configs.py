@@ -7,7 +7,7 @@ from helpers.reduced import RESTORERS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS
+from mmengine.registry import DATA_SAMPLERS, DATASETS, MODELS
 from torch.utils.data import SequentialSampler
 
 every_config = pytest.mark.parametrize('path', RESTORERS, ids=lambda path: path.stem)
@@ -61,7 +61,6 @@ def test_the_recipe_is_the_papers(path):
         patch, batch = sampler.stage()
         stages.append((patch, 8 * batch))
     assert stages == [(128, 64), (160, 40), (192, 32), (256, 16), (320, 8), (384, 8)]
-    assert HOOKS.build(cfg.custom_hooks[0])
     denoises = 'denoising' in path.stem or 'gaussian' in path.stem
     assert cfg.model.backbone.get('norm', 'with_bias') == ('bias_free' if denoises else 'with_bias')
     assert cfg.val_evaluator.get('channel', 'rgb') == ('y' if 'deraining' in path.stem else 'rgb')

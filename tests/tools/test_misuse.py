@@ -36,7 +36,7 @@ CASES = {
     'loop': ('train', [CONFIG, {'train_cfg.max_iter': 9}],
              ['train_cfg.max_iter=9: IterBasedTrainLoop takes no', 'did you mean max_iters?']),
     'metric': ('train', [CONFIG, {'val_evaluator.type': 'IoUMetrc'}], ["val_evaluator.type='IoUMetrc'", 'IoUMetric?']),
-    'seed': ('train', [CONFIG, {'randomness.sed': 1}], ['randomness.sed=1', 'did you mean seed?']),
+    'seed': ('train', [CONFIG, {'randomness.sed': 1}], ['randomness has no sed', 'did you mean randomness.seed?']),
     'no model': ('train', ['no_model.py'], ['no_model.py has no model']),
     'no data': ('train', ['no_data.py'], ['no_data.py has no train_dataloader']),
     'no key': ('train', [CONFIG, '--cfg-options', 'data_root'], ['--cfg-options data_root: KEY=VALUE']),

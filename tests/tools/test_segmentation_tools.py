@@ -47,11 +47,14 @@ def test_resume_continues_from_the_latest(run_tool, trained, miniature, tmp_path
     work_dir.mkdir()
     for name in ('iter_4.pth', 'last_checkpoint'):
         (work_dir / name).write_bytes((trained / name).read_bytes())
-    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_4.pth'))
+    (work_dir / 'last_checkpoint').write_text('')  # as kills leave it without mmvisattn.CheckpointHook
+    (work_dir / 'iter_5.pth').write_bytes((trained / 'iter_4.pth').read_bytes()[:1000])
     done = run_tool(TOOLS / 'train.py', CONFIG, '--work-dir', work_dir, '--resume',
                     *options(miniature, **{'train_cfg.max_iters': 6}))
     assert done.returncode == 0, done.stderr
     assert [r['step'] for r in scalars(work_dir) if 'loss' in r] == [5, 6]
+    assert f'passed over {work_dir}/iter_5.pth: it is cut off' in done.stdout + done.stderr
+    assert f'goes on from {work_dir}/iter_4.pth, after 4 iterations' in done.stdout + done.stderr
 
 
 def test_resume_continues_from_a_path(run_tool, trained, miniature, tmp_path):

@@ -25,7 +25,6 @@ train_dataloader = dict(
         data_root=data_root,
         data_prefix=dict(degraded='train/input', clean='train/target'),
         pipeline=train_pipeline))
-custom_hooks = [dict(type='mmvisattn.ProgressivePatchHook')]
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,

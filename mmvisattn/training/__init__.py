@@ -1,0 +1,1 @@
+"""Trainings that survive being interrupted. The parts are registered and work in any config of an mm package."""

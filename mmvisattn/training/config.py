@@ -1,0 +1,80 @@
+"""A config whose training survives being interrupted."""
+import copy
+
+from mmengine.config import Config
+
+from mmvisattn.config import dicts_in
+
+# What this package has better parts for, with the same arguments.
+REPLACED = ('CheckpointHook', 'EpochBasedTrainLoop', 'InfiniteSampler', 'IterBasedTrainLoop', 'LocalVisBackend')
+# Samplers of which every iterator begins anew.
+RESTARTED = ('mmvisattn.InfiniteSampler', 'DefaultSampler', 'mmengine.DefaultSampler')
+LOOPS = ('mmvisattn.EpochBasedTrainLoop', 'mmvisattn.IterBasedTrainLoop')
+BATCHES = 'mmvisattn.ResumableBatchSampler'
+DATA = 'mmvisattn.SeededDataset'
+STATES = dict(type='mmvisattn.RandomStateHook')
+STOPS = dict(type='mmvisattn.PreemptionHook')
+
+
+def _replace(node: object) -> None:
+    """Name parts of this package in place of mmengine's."""
+    for part in dicts_in(node):
+        if isinstance(part.get('type'), str) and part['type'].removeprefix('mmengine.') in REPLACED:
+            part['type'] = f'mmvisattn.{part["type"].removeprefix("mmengine.")}'
+
+
+def _make_resumable(loader: dict) -> None:
+    """Let the batches of a data loader begin anywhere, and augment each sample by its own seed."""
+    if (loader.get('batch_sampler') or {}).get('type') != BATCHES:
+        loader['batch_sampler'] = dict(type=BATCHES, batch_sampler=loader.get('batch_sampler'))
+        if 'drop_last' in loader:
+            loader['batch_sampler']['drop_last'] = loader.pop('drop_last')
+    if loader['dataset'].get('type') != DATA:
+        loader['dataset'] = dict(type=DATA, dataset=loader['dataset'])
+
+
+def _add_hook(cfg: Config, hook: dict) -> None:
+    hooks = [other for other in cfg.get('custom_hooks') or [] if other.get('type') != hook['type']]
+    cfg.custom_hooks = [*hooks, hook]
+
+
+def _is_resumable(cfg: Config) -> bool:
+    """Whether the loop and the sampler are among those that can go on anywhere."""
+    loop, loader = cfg.get('train_cfg') or {}, cfg.get('train_dataloader') or {}
+    sampler = loader.get('sampler')
+    return loop.get('type') in LOOPS and isinstance(sampler, dict) and sampler.get('type') in RESTARTED and isinstance(
+        loader.get('dataset'), dict)
+
+
+def replaced(cfg: Config) -> Config:
+    """A copy of a config with parts of this package in place of those of mmengine that an interruption harms.
+
+    The keys stay the same. Trainings with other loops than mmengine's, and with samplers that cannot be begun anew, keep
+    them: their checkpoints are whole, but a resumed training sees other data.
+    """
+    cfg = copy.deepcopy(cfg)
+    for part in ((cfg.get('default_hooks') or {}).get('checkpoint'), (cfg.get('visualizer') or {}).get('vis_backends')):
+        _replace(part)
+    new = copy.deepcopy(cfg)
+    loop = new.get('train_cfg') or {}
+    if 'by_epoch' in loop and 'type' not in loop:
+        loop['type'] = 'EpochBasedTrainLoop' if loop.pop('by_epoch') else 'IterBasedTrainLoop'
+    _replace([loop, (new.get('train_dataloader') or {}).get('sampler')])
+    return new if _is_resumable(new) else cfg
+
+
+def surviving(cfg: Config, max_time: float | None = None) -> Config:
+    """A copy of a config whose training survives being interrupted: ``replaced``, with resumable batches and two more hooks.
+
+    Args:
+        cfg: the config.
+        max_time: seconds after which the training saves and ends; None: no limit.
+    """
+    cfg = replaced(cfg)
+    if _is_resumable(cfg):
+        _make_resumable(cfg.train_dataloader)
+    _add_hook(cfg, dict(STATES))
+    checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if checkpoint.get('type') == 'mmvisattn.CheckpointHook':
+        _add_hook(cfg, dict(STOPS) if max_time is None else dict(STOPS, max_time=max_time))
+    return cfg

@@ -1,0 +1,168 @@
+"""mmengine's train loops, resumed exactly where they were interrupted."""
+from collections.abc import Iterator
+from typing import Any, cast
+
+from mmengine.dataset import InfiniteSampler as MMEngineInfiniteSampler
+from mmengine.runner import EpochBasedTrainLoop as MMEngineEpochLoop
+from mmengine.runner import IterBasedTrainLoop as MMEngineIterLoop
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmvisattn.registry import LOOPS
+
+from .samplers import ResumableBatchSampler
+
+VALIDATED = 'last_validation'
+
+
+def _start_at(loader: DataLoader, position: int) -> None:
+    """Let the next iterator of a data loader begin at a batch.
+
+    Raises:
+        TypeError: if its batches come from another sampler.
+    """
+    if not isinstance(loader.batch_sampler, ResumableBatchSampler):
+        raise TypeError("the train loops of mmvisattn need batch_sampler=dict(type='mmvisattn.ResumableBatchSampler', …) in "
+                        'train_dataloader')
+    loader.batch_sampler.start_at(position)
+
+
+def _sampler(loader: DataLoader) -> Any:
+    """What yields the indices. (The loader's own ``sampler`` is not used beside a batch sampler.)"""
+    return getattr(loader.batch_sampler, 'sampler', None)
+
+
+def _set_epoch(loader: DataLoader, epoch: int) -> None:
+    if hasattr(_sampler(loader), 'set_epoch'):
+        _sampler(loader).set_epoch(epoch)
+
+
+class _Unstarted:
+    """Stands for a data loader whose workers shall not start yet."""
+
+    def __init__(self, loader: DataLoader):
+        self.dataset = loader.dataset
+
+    def __iter__(self) -> Iterator:
+        return iter(())
+
+
+class _Resumable:
+    """What both loops do: validations that a kill prevented are made up for.
+
+    A checkpoint is saved before the validation of the same step. mmengine goes on with the next step then, so the score of
+    this step, which might be the best, would be missing.
+    """
+    runner: Runner
+
+    def _validate(self, step: int) -> None:
+        self.runner.val_loop.run()
+        self.runner.message_hub.update_info(VALIDATED, step)
+
+    def _is_unvalidated(self, step: int) -> bool:
+        return step > 0 and self.runner.message_hub.runtime_info.get(VALIDATED) != step
+
+
+@LOOPS.register_module()
+class IterBasedTrainLoop(_Resumable, MMEngineIterLoop):
+    """mmengine's ``IterBasedTrainLoop``; a resumed training takes the batches that it would have taken. Same arguments.
+
+    Needs ``ResumableBatchSampler``. Nothing is loaded to be dropped, with any number of workers.
+    """
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args: Any, **kwargs: Any):
+        if isinstance(dataloader, dict):
+            diff_rank_seed = (runner.cfg.get('randomness') or {}).get('diff_rank_seed', False)
+            dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=diff_rank_seed)
+        # mmengine 0.10.7 starts the workers here, before it is known where to begin.
+        loader = cast(DataLoader, dataloader)
+        super().__init__(runner, cast(DataLoader, _Unstarted(loader)), *args, **kwargs)
+        self.dataloader = loader
+
+    def _batches(self) -> Iterator[Any]:
+        """The batches from the current iteration on; a finite data loader is begun again and again."""
+        try:
+            epoch, position = divmod(self._iter, len(self.dataloader)) if self._is_finite() else (0, self._iter)
+        except ZeroDivisionError:
+            raise ValueError('train_dataloader has no batch: fewer images than batch_size, and drop_last') from None
+        while True:
+            _set_epoch(self.dataloader, epoch)
+            _start_at(self.dataloader, position)
+            yield from self.dataloader
+            epoch, position = epoch + 1, 0
+
+    def _is_finite(self) -> bool:
+        return not isinstance(_sampler(self.dataloader), MMEngineInfiniteSampler)
+
+    def _is_validation_due(self) -> bool:
+        return self.runner.val_loop is not None and self._iter >= self.val_begin and (
+            self._iter % self.val_interval == 0 or self._iter == self._max_iters)
+
+    def run(self) -> nn.Module:  # type: ignore[override]
+        """Train."""
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        batches = self._batches()
+        self._decide_current_val_interval()
+        if self._is_unvalidated(self._iter) and self._is_validation_due():
+            self._validate(self._iter)
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(next(batches))
+            self._decide_current_val_interval()
+            if self._is_validation_due():
+                self._validate(self._iter)
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+
+@LOOPS.register_module()
+class EpochBasedTrainLoop(_Resumable, MMEngineEpochLoop):
+    """mmengine's ``EpochBasedTrainLoop``, which also goes on within an epoch. Same arguments.
+
+    Needs ``ResumableBatchSampler``.
+    """
+    _iter: int
+    _epoch: int
+
+    def _is_validation_due(self) -> bool:
+        return self.runner.val_loop is not None and self._epoch >= self.val_begin and (
+            self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs)
+
+    def run(self) -> nn.Module:
+        """Train."""
+        self.runner.call_hook('before_train')
+        self._decide_current_val_interval()
+        if self._is_unvalidated(self._epoch) and self._done() == 0 and self._is_validation_due():
+            self._validate(self._epoch)
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._decide_current_val_interval()
+            if self._is_validation_due():
+                self._validate(self._epoch)
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _done(self) -> int:
+        """Finished batches of the current epoch; 0 if the checkpoint is of another number of batches in an epoch."""
+        done = self._iter - self._epoch * len(self.dataloader)
+        if 0 <= done <= len(self.dataloader):
+            return done
+        self.runner.logger.warning(f'{self._iter} iterations are not {self._epoch} epochs of {len(self.dataloader)} batches '
+                                   'and a part: the batches have another size now, so the epoch begins anew')
+        self._iter = self._epoch * len(self.dataloader)
+        return 0
+
+    def run_epoch(self) -> None:
+        """Train for an epoch, or for the rest of it."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        done = self._done()
+        _set_epoch(self.dataloader, self._epoch)
+        _start_at(self.dataloader, done)
+        for number, batch in enumerate(self.dataloader, start=done):
+            self.run_iter(number, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1

@@ -1,0 +1,160 @@
+"""What has been saved is never lost: kills, errors and full disks at every moment of writing, renaming and deleting."""
+import os
+import resource
+import signal
+import time
+
+import pytest
+import torch
+from helpers.faults import KILLED, Reporter, ToyModel, fault, forked, full_disk, kill, start, toy_runner, wait_for
+from mmengine.registry import HOOKS
+
+from mmvisattn.cli.compat import read_checkpoints_safely
+from mmvisattn.training.checkpoint_hook import CheckpointHook
+from mmvisattn.training.resume import newest_checkpoint
+
+# What one interval with a validation writes, renames and deletes once there are old files to delete: the functions of
+# ``os`` called from the third iteration's checkpoint on.
+POINTS = range(47, 77)  # 30 of them
+QUICK = (55, 71)
+
+
+@pytest.fixture(autouse=True)
+def imported():
+    """So that forked processes have everything imported."""
+    read_checkpoints_safely()
+    HOOKS.build(dict(type='mmvisattn.CheckpointHook'))
+
+
+def train(folder, at=0, action=kill, **settings):
+    """Run a short training in a forked process with a fault; its exit status."""
+    def run():
+        runner = toy_runner(folder / 'run', **settings)
+        runner.register_hook(Reporter(folder / 'report'))
+        with fault(at, action, folder / 'run') as called:
+            runner.train()
+        (folder / 'called').write_text(' '.join(called))
+    return forked(run)
+
+
+def reported(folder):
+    """The last iteration that ended."""
+    return int((folder / 'report').read_text().splitlines()[-1])
+
+
+def assert_whole(folder):
+    """All files load, and there are as many as wanted."""
+    run = folder / 'run'
+    files = {path.name for path in run.glob('*.pth')}
+    assert len(files) == 3 and len([name for name in files if name.startswith('best_')]) == 1, files
+    assert not list(run.glob('.unfinished*'))
+    for name in files:
+        torch.load(run / name, weights_only=True)
+    best = newest_checkpoint(run)[0]
+    hub = torch.load(best.path, weights_only=True)['message_hub']['runtime_info']
+    assert os.path.isfile(hub['best_ckpt']) and (run / 'last_checkpoint').read_text() == str(best.path)
+
+
+def test_old_checkpoints_go_only_when_new_ones_stand(tmp_path):
+    assert train(tmp_path) == 0
+    assert_whole(tmp_path)
+    called = (tmp_path / 'called').read_text().split()
+    one = ['write', 'fsync', 'replace', 'fsync', 'unlink']
+    assert called[:10] == 2 * one  # the checkpoint, then last_checkpoint
+    assert called[POINTS[0] - 1:POINTS[-1]].count('remove') == 2 and called[POINTS[0] - 2] == 'remove'
+
+
+def check_kill(folder, at):
+    """Kill at a moment of writing; go on; nothing is lost and nothing left over."""
+    assert train(folder, at) == KILLED
+    found, passed_over = newest_checkpoint(folder / 'run')
+    assert not passed_over and found.iteration >= reported(folder)
+    assert os.path.isfile((folder / 'run/last_checkpoint').read_text())
+    assert train(folder, resume=True, load_from=str(found.path)) == 0
+    assert newest_checkpoint(folder / 'run')[0].iteration == reported(folder) == 6
+    assert_whole(folder)
+
+
+@pytest.mark.parametrize('at', QUICK)
+def test_kills_lose_nothing(tmp_path, at):
+    check_kill(tmp_path, at)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize('at', [at for at in POINTS if at not in QUICK])
+def test_kills_at_every_point_lose_nothing(tmp_path, at):
+    check_kill(tmp_path, at)
+
+
+def check_error(folder, at):
+    """The disk is full at a moment of writing: the training ends well, and what is saved later stands."""
+    assert train(folder, at, full_disk) == 0
+    found, passed_over = newest_checkpoint(folder / 'run')
+    assert not passed_over and found.iteration == 6
+    assert os.path.isfile((folder / 'run/last_checkpoint').read_text())
+
+
+@pytest.mark.parametrize('at', QUICK)
+def test_errors_lose_nothing(tmp_path, at):
+    check_error(tmp_path, at)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize('at', [at for at in POINTS if at not in QUICK])
+def test_errors_at_every_point_lose_nothing(tmp_path, at):
+    check_error(tmp_path, at)
+
+
+def test_a_full_disk_is_told_and_the_next_interval_tries_again(tmp_path):
+    """With a limit on the size of files, checkpoints of the iterations 3 to 5 do not fit."""
+    class Limit(Reporter):
+        def after_train_iter(self, runner, *args, **kwargs):
+            super().after_train_iter(runner, *args, **kwargs)
+            if runner.iter + 1 in (2, 5):
+                size = 1000 if runner.iter + 1 == 2 else resource.RLIM_INFINITY
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            self.path.with_name('files').write_text(
+                f'{sorted(path.name for path in self.path.with_name("run").glob("*.pth"))}\n')
+            if runner.iter + 1 == 4:
+                (self.path.with_name('during')).write_text(self.path.with_name('files').read_text())
+
+    def run():
+        runner = toy_runner(tmp_path / 'run')
+        runner.register_hook(Limit(tmp_path / 'report'))
+        runner.train()
+
+    assert forked(run) == 0
+    # The best one of iteration 2 could not be saved either.
+    assert (tmp_path / 'during').read_text().strip() == "['iter_1.pth', 'iter_2.pth']"
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert 'iter_3.pth could not be saved: the file is larger than allowed. Everything saved before is kept' in log
+    assert_whole(tmp_path)
+    assert newest_checkpoint(tmp_path / 'run')[0].iteration == 6
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize('delay', range(20))
+def test_kills_from_outside_lose_nothing(tmp_path, delay):
+    """SIGKILL while a temporary file is there, so in a moment of writing."""
+    def run():
+        runner = toy_runner(tmp_path / 'run', iterations=10**6, model=ToyModel(2**18))
+        runner.register_hook(Reporter(tmp_path / 'report'))
+        runner.train()
+
+    process = start(run)
+    wait_for(lambda: (tmp_path / 'report').is_file() and reported(tmp_path) > delay % 5)
+    wait_for(lambda: list((tmp_path / 'run').glob('.unfinished*')))
+    time.sleep(delay / 20 * 0.02)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    found, passed_over = newest_checkpoint(tmp_path / 'run')
+    assert not passed_over and found.iteration >= reported(tmp_path)
+    assert os.path.isfile((tmp_path / 'run/last_checkpoint').read_text())
+    hub = torch.load(found.path, weights_only=True)['message_hub']['runtime_info']
+    assert os.path.isfile(hub.get('best_ckpt', found.path))
+
+
+def test_processes_that_resumed_differently_are_told(monkeypatch, tmp_path):
+    monkeypatch.setattr('mmvisattn.training.checkpoint_hook.all_gather_object', lambda own: [own, own + 1])
+    with pytest.raises(RuntimeError, match=r'different iterations: \[0, 1\]'):
+        CheckpointHook().before_train(toy_runner(tmp_path / 'run'))

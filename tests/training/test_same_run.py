@@ -1,0 +1,104 @@
+"""A training that was killed, or told to stop, and resumed ends with the weights of one that was not, to the last bit."""
+import os
+import random
+import signal
+import time
+
+import cv2
+import numpy as np
+import pytest
+from helpers.faults import wait_for
+from helpers.runs import scalars
+from helpers.trainings import assert_equal, begin, end, output, weights, write_config
+
+from mmvisattn.training.preemption import STOPPED
+
+pytest.importorskip('mmseg')
+pytest.importorskip('mmdet')
+LAST = dict(segmentation='iter_8.pth', detection='iter_9.pth', restoration='iter_8.pth')
+METRICS = dict(segmentation='mIoU', detection='coco/bbox_mAP', restoration='PSNR')
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory, miniature, miniature_coco):
+    """The options that name the data of each task."""
+    clean = tmp_path_factory.mktemp('clean')
+    for split in ('train', 'val'):
+        (clean / split).mkdir()
+        for i in range(3):
+            image = np.random.default_rng(i).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+            cv2.imwrite(str(clean / split / f'{i}.png'), cv2.GaussianBlur(image, (0, 0), 3))
+    return {task: ['--cfg-options', f'data_root={root}'] for task, root in (
+        ('segmentation', miniature), ('detection', miniature_coco), ('restoration', clean))}
+
+
+def scores(run, task):
+    return [(record['step'], record[METRICS[task]]) for record in scalars(run) if METRICS[task] in record]
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory, data):
+    """Weights and scores of trainings without interruption, and without workers: each is run once."""
+    known = {}
+
+    def run(task, processes=1):
+        if (task, processes) not in known:
+            folder = tmp_path_factory.mktemp('whole')
+            command = (write_config(folder / 'whole.py', task), '--work-dir', 'run', *data[task])
+            assert end(begin(folder, *command, processes=processes)) == [0] * processes, output(folder)[-3000:]
+            known[task, processes] = weights(folder / 'run', LAST[task]), scores(folder / 'run', task)
+        return known[task, processes]
+
+    return run
+
+
+def go_on(folder, config, task, data, processes=1, options=()):
+    return begin(folder, config, '--work-dir', 'run', '--resume', *options, *data[task], processes=processes)
+
+
+def assert_same(folder, task, expected):
+    """The weights are equal, and every validation took place, that which was interrupted, too."""
+    assert_equal(weights(folder / 'run', LAST[task]), expected[0])
+    assert scores(folder / 'run', task) == expected[1]
+
+
+@pytest.mark.parametrize('task, workers, processes, killer, statuses', [
+    ('segmentation', 2, 1, dict(at=5), [-signal.SIGKILL]),
+    ('segmentation', 0, 1, dict(at=4, during='val', kind=signal.SIGUSR1), [STOPPED]),  # with averaged weights
+    ('detection', 0, 1, dict(at=5), [-signal.SIGKILL]),  # within the second epoch
+    ('restoration', 0, 1, dict(at=4, during='val'), [-signal.SIGKILL]),
+    ('restoration', 0, 2, dict(at=2, rank=1, kind=signal.SIGTERM), [STOPPED, STOPPED]),
+], ids=lambda value: value if isinstance(value, str) else '')
+def test_interrupted_once(tmp_path, data, whole, task, workers, processes, killer, statuses):
+    killing = write_config(tmp_path / 'killing.py', task, workers, killer=killer)
+    assert end(go_on(tmp_path, killing, task, data, processes)) == statuses, output(tmp_path)[-3000:]
+    if killer.get('kind') == signal.SIGTERM:
+        assert (tmp_path / 'run/iter_3.pth').is_file()  # one iteration after the signal; nothing is lost
+    config = write_config(tmp_path / 'config.py', task, workers)
+    assert end(go_on(tmp_path, config, task, data, processes)) == [0] * processes, output(tmp_path)[-3000:]
+    assert 'goes on from' in output(tmp_path)
+    assert_same(tmp_path, task, whole(task, processes))
+
+
+def iterations(folder):
+    return sum('loss' in record for record in scalars(folder / 'run'))
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize('processes', [1, 2])
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('task', list(LAST))
+def test_killed_ten_times(tmp_path, data, whole, task, workers, processes):
+    """Kills at random moments: while it starts, trains, saves or validates. Some trainings end before they are killed."""
+    config, dice = write_config(tmp_path / 'config.py', task, workers), random.Random(f'{task}{workers}{processes}')
+    for _ in range(10):
+        before, progress = iterations(tmp_path), dice.randrange(4)
+        running = go_on(tmp_path, config, task, data, processes)
+        deadline = time.monotonic() + 60
+        wait_for(lambda: iterations(tmp_path) >= before + progress or time.monotonic() > deadline)  # noqa: B023
+        time.sleep(dice.random() * 0.5)
+        for process in running:
+            os.kill(process, signal.SIGKILL)
+        end(running)
+    assert end(go_on(tmp_path, config, task, data, processes)) == [0] * processes, output(tmp_path)[-3000:]
+    assert_equal(weights(tmp_path / 'run', LAST[task]), whole(task, processes)[0])
