@@ -17,6 +17,7 @@ from mmvisattn.registry import HOOKS
 from .agreement import Agreement
 
 BACKEND = 'mmvisattn.whole'
+VALIDATED = 'last_validation'  # what the message hub calls the iteration after which the last validation was
 FULL = {errno.ENOSPC: 'the disk is full', errno.EDQUOT: 'the quota of the disk is used up',
         errno.EFBIG: 'the file is larger than allowed'}
 
@@ -160,6 +161,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             return
         hub = runner.message_hub
         hub.update_info('outdated_best', [*(hub.runtime_info.get('outdated_best') or []), *filter(None, outdated)])
+        hub.update_info(VALIDATED, runner.iter)
         # What is resumed knows the best checkpoint only if it is saved again.
         step = runner.epoch if self.by_epoch else runner.iter
         noted = self.last_ckpt is None or self.save(

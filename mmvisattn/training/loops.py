@@ -11,9 +11,8 @@ from torch.utils.data import DataLoader
 
 from mmvisattn.registry import LOOPS
 
+from .checkpoint_hook import VALIDATED
 from .samplers import ResumableBatchSampler
-
-VALIDATED = 'last_validation'
 
 
 def _start_at(loader: DataLoader, position: int) -> None:
@@ -56,12 +55,12 @@ class _Resumable:
     """
     runner: Runner
 
-    def _validate(self, step: int) -> None:
+    def _validate(self) -> None:
         self.runner.val_loop.run()
-        self.runner.message_hub.update_info(VALIDATED, step)
+        self.runner.message_hub.update_info(VALIDATED, self.runner.iter)
 
-    def _is_unvalidated(self, step: int) -> bool:
-        return step > 0 and self.runner.message_hub.runtime_info.get(VALIDATED) != step
+    def _is_unvalidated(self) -> bool:
+        return self.runner.iter > 0 and self.runner.message_hub.runtime_info.get(VALIDATED) != self.runner.iter
 
 
 @LOOPS.register_module()
@@ -105,14 +104,14 @@ class IterBasedTrainLoop(_Resumable, MMEngineIterLoop):
         self.runner.call_hook('before_train_epoch')
         batches = self._batches()
         self._decide_current_val_interval()
-        if self._is_unvalidated(self._iter) and self._is_validation_due():
-            self._validate(self._iter)
+        if self._is_unvalidated() and self._is_validation_due():
+            self._validate()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(next(batches))
             self._decide_current_val_interval()
             if self._is_validation_due():
-                self._validate(self._iter)
+                self._validate()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
@@ -135,13 +134,13 @@ class EpochBasedTrainLoop(_Resumable, MMEngineEpochLoop):
         """Train."""
         self.runner.call_hook('before_train')
         self._decide_current_val_interval()
-        if self._is_unvalidated(self._epoch) and self._done() == 0 and self._is_validation_due():
-            self._validate(self._epoch)
+        if self._is_unvalidated() and self._done() == 0 and self._is_validation_due():
+            self._validate()
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             self._decide_current_val_interval()
             if self._is_validation_due():
-                self._validate(self._epoch)
+                self._validate()
         self.runner.call_hook('after_train')
         return self.runner.model
 

@@ -59,7 +59,7 @@ def go_on(folder, config, task, data, processes=1, options=()):
 def assert_same(folder, task, expected):
     """The weights are equal, and every validation took place, that which was interrupted, too."""
     assert_equal(weights(folder / 'run', LAST[task]), expected[0])
-    assert scores(folder / 'run', task) == expected[1]
+    assert sorted(set(scores(folder / 'run', task))) == sorted(expected[1])
 
 
 @pytest.mark.parametrize('task, workers, processes, killer, statuses', [
