@@ -69,11 +69,13 @@ class Rising(BaseMetric):
 
 def toy_runner(work_dir: Path, iterations: int = 6, **settings) -> Runner:
     """A training that saves after each iteration, keeps two checkpoints, and validates after every second iteration."""
-    loader = dict(batch_size=2, num_workers=0, dataset=Numbers(), sampler=dict(type='InfiniteSampler', shuffle=True))
+    loader = dict(batch_size=2, num_workers=0, dataset=Numbers(), sampler=dict(type='DefaultSampler', shuffle=False))
+    resumable = dict(sampler=dict(type='mmvisattn.InfiniteSampler'),
+                     batch_sampler=dict(type='mmvisattn.ResumableBatchSampler'))
     settings = dict(dict(
-        model=ToyModel(), work_dir=str(work_dir), train_dataloader=loader,
-        train_cfg=dict(by_epoch=False, max_iters=iterations, val_interval=2),
-        val_dataloader=dict(loader, sampler=dict(type='DefaultSampler', shuffle=False)), val_cfg=dict(),
+        model=ToyModel(), work_dir=str(work_dir), train_dataloader=dict(loader, **resumable),
+        train_cfg=dict(type='mmvisattn.IterBasedTrainLoop', max_iters=iterations, val_interval=2),
+        val_dataloader=loader, val_cfg=dict(),
         val_evaluator=Evaluator(Rising(prefix='toy')), optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
         default_hooks=dict(checkpoint=dict(type='mmvisattn.CheckpointHook', by_epoch=False, interval=1, max_keep_ckpts=2,
                                            save_best='toy/score', rule='greater')),
@@ -162,6 +164,11 @@ def start(function: Callable[[], None]) -> int:
 def ended(process: int) -> int:
     """Wait for a forked process; its exit status."""
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def has_ended(process: int) -> bool:
+    """Whether a forked process has ended; ``ended`` still tells how."""
+    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def forked(function: Callable[[], None]) -> int:
