@@ -34,7 +34,8 @@ demo-det: $(ENV)/ready data/miniature-coco
 	$(PY) tools/report.py work_dirs/demo-det
 
 # One thread for each worker: OpenMP's threads wait for each other actively, and take all cores each.
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4
+# Neighbouring tests share fixtures, so each worker begins with a part of its own, and helps the others at the end.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test: $(ENV)/ready
 	$(PYTEST) -m "not install and not slow" --cov --cov-report=term-missing:skip-covered

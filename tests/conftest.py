@@ -1,16 +1,12 @@
 """Fixtures that several tests share."""
-import os
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import runs
 
 from mmvisattn.datasets.miniature import write_miniature
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -41,19 +37,25 @@ def miniature_coco(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
-def run_tool_in():
+def zygote():
+    started = runs.Zygote()
+    yield started
+    started.end()
+
+
+@pytest.fixture(scope='session')
+def run_tool_in(zygote):
     """Run a tool in a process of its own, in the given folder; returns the finished process with its output."""
-
-    def run(folder: Path, *args: object, timeout: float = 300) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, *map(str, args)],
-            cwd=folder, capture_output=True, text=True, timeout=timeout, check=False,
-            env=dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS='ignore'))
-
-    return run
+    return zygote.run
 
 
 @pytest.fixture
 def run_tool(run_tool_in, tmp_path):
     """As ``run_tool_in``, in a folder of the test's own."""
     return partial(run_tool_in, tmp_path)
+
+
+@pytest.fixture
+def run_afresh(tmp_path):
+    """The same in a new interpreter, as the user starts it: for what is about imports, environments and launchers."""
+    return partial(runs.run_afresh, tmp_path)

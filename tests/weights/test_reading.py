@@ -5,7 +5,6 @@ import functools
 import http.server
 import os
 import pickle
-import subprocess
 import sys
 import threading
 import types
@@ -108,7 +107,7 @@ OBJECTS = Reduces(np.dtype, ('O',))
     Reduces(np.float64(0).__reduce__()[0], (OBJECTS, b'A' * 8)),
     Reduces(np.float64(0).__reduce__()[0], (np.dtype('f8'), b'A')),
 ], ids=['nested', 'objects', 'huge', 'nonsense', 'object state', 'short state', 'object scalar', 'short scalar'])
-def test_crafted_arrays_are_refused_or_read_as_nothing(content, tmp_path):
+def test_crafted_arrays_are_refused_or_read_as_nothing(content, run_tool, tmp_path):
     """In a process of its own, which numpy's own constructors would bring down."""
     torch.save(dict(state_dict=STATE, meta=content), tmp_path / 'hostile.pth')
     code = f"""
@@ -118,8 +117,7 @@ try:
 except ValueError as error:
     print('refused:', error)
 """
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False,
-                          env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+    done = run_tool('-c', code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith((f'{list(STATE)}', 'refused: '))
 
