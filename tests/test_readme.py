@@ -2,8 +2,6 @@
 import os
 import re
 import shlex
-import subprocess
-import sys
 from functools import cache
 
 import pytest
@@ -28,15 +26,19 @@ def test_there_are_commands():
     assert len(COMMANDS) >= 12
 
 
-@cache
-def options_of(tool):
-    done = subprocess.run([sys.executable, ROOT / tool, '--help'], capture_output=True, text=True, check=True,
-                          env=dict(os.environ, PYTHONPATH=str(ROOT)))
-    return set(re.findall(r'--[\w-]+', done.stdout))
+@pytest.fixture(scope='module')
+def options_of(run_tool_in):
+    @cache
+    def options(tool):
+        done = run_tool_in(ROOT, ROOT / tool, '--help')
+        assert done.returncode == 0, done.stderr
+        return set(re.findall(r'--[\w-]+', done.stdout))
+
+    return options
 
 
 @pytest.mark.parametrize('words', COMMANDS)
-def test_the_command_exists(words):
+def test_the_command_exists(words, options_of):
     if words[0] == 'make':
         targets = [word for word in words[1:] if '=' not in word]
         known = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
