@@ -43,9 +43,9 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 """
 
 
-def train(run_afresh, hidden, *arguments):
-    """What is told by tools/train.py in an environment without some packages."""
-    argv = [str(ROOT / 'tools/train.py'), *map(str, arguments)]
+def train(run_afresh, hidden, *arguments, tool='train.py'):
+    """What is told by a tool in an environment without some packages."""
+    argv = [str(ROOT / 'tools' / tool), *map(str, arguments)]
     done = run_afresh('-c', HIDE.format(hidden=hidden) + TRAIN.format(argv=argv))
     assert done.returncode == 1
     return done.stderr.strip().splitlines()[-1]
@@ -66,6 +66,11 @@ def test_training_a_detector_names_the_command(run_afresh, hidden, words):
     told = train(run_afresh, hidden, ROOT / DETECTOR)
     assert told.startswith('error: the config needs') and 'make setup-full' in told
     assert all(word in told for word in words)
+
+
+def test_predicting_with_a_detector_names_the_command(run_afresh):
+    told = train(run_afresh, ['mmcv._ext'], ROOT / 'README.md', '--model', 'detection', tool='predict.py')
+    assert told.startswith('error: detection needs') and 'make setup-full' in told
 
 
 @pytest.mark.skipif(_is_openmmlab(), reason="all of OpenMMLab's last mmsegmentation imports the operators")

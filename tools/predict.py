@@ -149,7 +149,7 @@ def main() -> None:
     try:
         with nullcontext() if isinstance(model, str) else config_errors(model):
             predictor = load(model, args.weights, args.device)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         raise UsageError(str(error)) from error
     except (RuntimeError, AssertionError) as error:  # torch's words for a device that is not there
         raise UsageError(f'--device {args.device}: {str(error).splitlines()[0]}') from error

@@ -11,10 +11,13 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmvisattn.config import without_sync_bn
+from mmvisattn.dependencies import lacking, missing_message
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.weights import LoadReport, ModelEntry, find_model, load_official, load_whole, official_weights, similar_models
 
 from .predictor import Detector, Predictor, Restorer, Segmentor
+
+PREDICTORS: dict[str, type[Segmentor | Detector]] = {'mmseg': Segmentor, 'mmdet': Detector}
 
 
 def _config_and_entry(model: str | Path | Config) -> tuple[Config | None, ModelEntry | None]:
@@ -45,12 +48,11 @@ def _predictor(config: Config, model: nn.Module) -> Predictor:
     """A predictor for what the model is: mmseg's segmentors, mmdet's detectors, and restorers."""
     if isinstance(model, ImageRestorer):
         return Restorer(model, config)
-    kinds = {'mmseg': Segmentor, 'mmdet': Detector}
     scope = str(config.get('default_scope'))
-    if scope not in kinds or 'test_dataloader' not in config:
+    if scope not in PREDICTORS or 'test_dataloader' not in config:
         raise ValueError(f'predictions need a config of a segmentor, detector or restorer with a test_dataloader, and '
                          f'{config.filename} has default_scope={scope!r}')
-    return kinds[scope](cast(Any, model), config)
+    return PREDICTORS[scope](cast(Any, model), config)
 
 
 def _fill(model: nn.Module, name: object, path: str | Path | None,
@@ -78,6 +80,7 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
     Raises:
         ValueError: if there is no such model, or the weights do not fit it.
         FileNotFoundError: if there is no such file, or it cannot be downloaded.
+        ImportError: if the model needs a package or mmcv's operators, which are not installed; with the command.
     """
     config, entry = _config_and_entry(model)
     path = _weights_path(entry, weights, model)
@@ -87,7 +90,10 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
         backbone = MODELS.build(dict(entry.backbone))
         _fill(backbone, model, path, load_official)
         return backbone.eval().to(device)
-    with DefaultScope.overwrite_default_scope(config.get('default_scope')):
+    scope = config.get('default_scope')
+    if scope in PREDICTORS and (missing := lacking(scope)):
+        raise ImportError(missing_message(missing, str(model if isinstance(model, (str, Path)) else model.filename)))
+    with DefaultScope.overwrite_default_scope(scope):
         built = MODELS.build(without_sync_bn(config.model))
         _fill(built, model, path, load_whole)
         return _predictor(config, built.to(device))
