@@ -18,6 +18,8 @@ from mmvisattn.models import CrossFormer
 from mmvisattn.models.crossformer.grouping import Grouping
 from mmvisattn.models.smt.backbone import GlobalAttention
 
+from .uninitialised import Uninitialised
+
 
 def macs_on_padding(model: CrossFormer, height: int, width: int) -> int:
     """What the released code spends on padding maps to whole groups; here none is padded."""
@@ -92,7 +94,8 @@ class Count:
 
 def count(cfg: dict, height: int, width: int) -> Count:
     """Count a model, given by its config, on an image of ``height`` x ``width``."""
-    model = MODELS.build(cfg).eval()
+    with Uninitialised():
+        model = MODELS.build(cfg).eval()
     parameters = sum(p.numel() for p in model.parameters())
     padding = macs_on_padding(model.backbone, height, width) if isinstance(model.backbone, CrossFormer) else 0
     watch(model.to('meta'))
