@@ -1,4 +1,4 @@
-"""Models whose weights are loaded before they are used need no random ones first, which take seconds for large models."""
+"""Models whose weights are loaded, or never used, need no random ones first, which take seconds for large models."""
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode

@@ -320,6 +320,8 @@ def test_fully_sharded_in_bfloat16(case, training, process_group):
         assert all(p.grad is not None for p in model.parameters())
 
 
+# Coverage would follow the compiler's own code, for twice the time; what is compiled runs in other tests too.
+@pytest.mark.no_cover
 @pytest.mark.parametrize('case', [
     pytest.param(case, id=name, marks=[pytest.mark.slow] * (name == 'CrossFormer')) for name, case in BACKBONES.items()])
 def test_compiles_in_training_with_checkpointed_activations(case):
@@ -335,6 +337,7 @@ def test_compiles_in_training_with_checkpointed_activations(case):
         torch.testing.assert_close(b, c, msg=lambda text, name=name: f'{name}: {text}')
 
 
+@pytest.mark.no_cover
 @every_backbone
 @pytest.mark.parametrize('backend, other_size, limits', [
     ('aot_eager', (130, 96), {}),
