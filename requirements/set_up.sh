@@ -27,7 +27,7 @@ lock() {
     flock --nonblock "$1" || { echo "== waiting for another set-up that works on $2"; flock "$1"; }
 }
 
-# While packages change, the environment is marked unfinished and not ready: an interrupted set-up is told by that.
+# While packages change, the environment is marked unfinished and not ready: this marks an interrupted set-up.
 begin() {
     mkdir -p "$env"
     touch "$env/unfinished"

@@ -97,7 +97,7 @@ def check_settings(cfg: Config) -> None:
 
 
 def check_path(key: str, value: object) -> None:
-    """Fail where a config has something else than a path.
+    """Check that a config's value is a path.
 
     Raises:
         UsageError: naming the key.

@@ -1,4 +1,4 @@
-"""Applying a model to images as they come."""
+"""Prediction on images in any form."""
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ Image = TypeVar('Image')
 
 
 class Predictor(ABC, Generic[Image]):
-    """A trained model that takes images as they come; ``mmvisattn.load`` makes one.
+    """A trained model that takes images in any form; ``mmvisattn.load`` makes one.
 
     Attributes:
         model: the model itself, in eval mode.
@@ -113,7 +113,7 @@ class PipelinePredictor(Predictor[Array]):
             raise ValueError(f'{source} cannot be read as an image: {reason}') from error
 
     def samples(self, images: Sequence[Array], pipeline: Compose) -> list[BaseDataElement]:
-        """What the model says to images, which go through a pipeline."""
+        """The model's results for images, prepared by a pipeline."""
         prepared: dict[tuple, list[tuple[int, dict]]] = defaultdict(list)
         for i, image in enumerate(images):
             data = pipeline(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2], img_path='', img_id=i))
@@ -131,7 +131,7 @@ def _name(transform: dict) -> str:
 
 
 def palette_for(classes: Sequence[str], palette: Sequence | None) -> list[tuple[int, ...]]:
-    """A color per class: the data set's, or colors that are told apart."""
+    """One color per class: the data set's palette, or random colors."""
     if palette is None or len(palette) < len(classes):
         random = np.random.RandomState(0)
         palette = random.randint(40, 240, (len(classes), 3)).tolist()

@@ -1,4 +1,4 @@
-"""Images as people have them: files, addresses, Pillow's, arrays, tensors."""
+"""Accepted images: paths, URLs, images of Pillow, arrays, tensors."""
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

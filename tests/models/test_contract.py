@@ -1,6 +1,7 @@
 """The contract of every backbone, tested once for all families."""
 import copy
 import math
+from collections import defaultdict
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch._subclasses import FakeTensorMode
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.utils import prune
 
-from mmvisattn.layers import fuse_conv_bn
+from mmvisattn.layers import chunks, fuse_conv_bn
 
 SIZES = [(1, 1), (2, 3), (31, 33), (64, 64), (65, 97), (40, 130)]
 
@@ -183,17 +184,24 @@ def test_runs_on_fake_tensors(case):
 
 
 @every_backbone
-def test_hooks_of_every_submodule_fire_in_eval_mode(case):
+def test_hooks_of_every_submodule_see_whole_maps_in_eval_mode(case, monkeypatch):
+    """As often and as large as in training, where nothing is computed in chunks or folded."""
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 2**12)
     model, x = randomized(case.build()), torch.randn(1, 3, 96, 160)
     with torch.inference_mode():
         expected = model(x)
-    leaves = {name: module for name, module in model.named_modules() if not list(module.children())}
-    seen = set()
-    for name, module in leaves.items():
-        module.register_forward_hook(lambda module, args, output, name=name: seen.add(name))
+    called = {name: module for name, module in model.named_modules() if not isinstance(module, torch.nn.ModuleList)}
+    seen = defaultdict(list)
+    for name, module in called.items():
+        module.register_forward_hook(
+            lambda module, args, output, name=name: seen[name].append([y.shape for y in output]))
     with torch.inference_mode():
         hooked = model(x)
-    assert not set(leaves) - seen
+    assert not set(called) - set(seen)
+    in_inference = dict(seen)
+    seen.clear()
+    model(x)
+    assert in_inference == dict(seen)
     for output, plain in zip(hooked, expected):
         torch.testing.assert_close(output, plain, atol=1e-4, rtol=1e-4)
 
@@ -280,11 +288,16 @@ def test_learning_rates_fall_with_depth(case):
     for p in model.backbone.parameters():
         if p.requires_grad:
             assert groups[id(p)]['lr'] == pytest.approx(0.5**(max(layers.values()) + 1 - layers[id(p)]))
+    for i, norm in model.backbone.output_norms().items():
+        last = list(model.backbone.stages[i].blocks.parameters())[-1]
+        assert all(layers[id(p)] == layers[id(last)] for p in norm.parameters())
     assert groups[id(model.head.weight)]['lr'] == 1.0 and groups[id(model.norm.weight)]['weight_decay'] == 0
 
 
 @pytest.mark.parametrize('backbone, settings, named', [
-    (torch.nn.Linear(2, 2), dict(layer_decay_rate=0.5), 'Linear'), (None, dict(norm_decay_mult=0.0), 'layer_decay_rate')])
+    (torch.nn.Linear(2, 2), dict(layer_decay_rate=0.5), 'Linear'), (None, dict(norm_decay_mult=0.0), 'layer_decay_rate'),
+    (None, None, 'layer_decay_rate'), (None, dict(layer_decay_rate=90), '90'),
+    (None, dict(layer_decay_rate='0.9'), "'0.9'")])
 def test_wrong_layer_decay_is_explained(backbone, settings, named):
     model = torch.nn.Module()
     model.backbone = backbone or BACKBONES['SMT'].build()
