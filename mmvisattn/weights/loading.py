@@ -126,9 +126,9 @@ def _with_channels(kernel: Tensor, channels: int) -> Tensor:
     For one channel the kernels of all are added, so that a gray image gives what its copy in every channel gave. For more
     channels they are repeated in turn, and scaled to the same sum over all channels of equal kernels.
     """
+    given, kernel = kernel.shape[1], kernel.double()
     if channels == 1:
         return kernel.sum(1, keepdim=True)
-    given = kernel.shape[1]
     return kernel[:, [i % given for i in range(channels)]] * (given / channels)
 
 

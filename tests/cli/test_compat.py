@@ -2,7 +2,7 @@
 import pytest
 from mmengine.logging import HistoryBuffer
 
-from mmvisattn.cli.compat import _history_buffer_method
+from mmvisattn.weights.inert import _history_buffer_method
 
 SETUP = """
 import torch

@@ -19,7 +19,7 @@ from mmvisattn.models import CrossFormer
 from mmvisattn.models.crossformer.grouping import Grouping
 from mmvisattn.models.smt.backbone import GlobalAttention
 
-from .uninitialised import Uninitialised
+from .uninitialized import Uninitialized
 
 
 def macs_on_padding(model: CrossFormer, height: int, width: int) -> int:
@@ -95,7 +95,7 @@ class Count:
 
 def count(cfg: dict, height: int, width: int) -> Count:
     """Count a model, given by its config, on an image of ``height`` x ``width``."""
-    with Uninitialised():
+    with Uninitialized():
         model = MODELS.build(cfg).eval()
     parameters = sum(p.numel() for p in model.parameters())
     padding = macs_on_padding(model.backbone, height, width) if isinstance(model.backbone, CrossFormer) else 0

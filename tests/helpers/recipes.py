@@ -3,12 +3,12 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS
 
-from .uninitialised import Uninitialised
+from .uninitialized import Uninitialized
 
 
 def trained_parameters(cfg):
     """(learning rate, weight decay) of every parameter, by its name."""
-    with Uninitialised():
+    with Uninitialized():
         model = MODELS.build(cfg.model)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     assert isinstance(wrapper.optimizer, torch.optim.AdamW)
