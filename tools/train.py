@@ -3,7 +3,7 @@
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
-from mmvisattn.cli.arguments import argument_parser, checkpoint_path, load_config, run_tool
+from mmvisattn.cli.arguments import argument_parser, load_config, run_tool, training_checkpoint
 from mmvisattn.cli.checks import check_data, check_keys, check_model
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import UsageError
@@ -35,7 +35,7 @@ def main() -> None:
         cfg.auto_scale_lr.enable = True
     if args.resume:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'latest' else checkpoint_path(args.resume)
+        cfg.load_from = None if args.resume == 'latest' else training_checkpoint(args.resume)
     with config_errors(cfg):
         Runner.from_cfg(cfg).train()
 

@@ -107,6 +107,17 @@ def _fit_to_cpu(cfg: Config) -> None:
         raise UsageError(f'--launcher {cfg.launcher} needs GPUs, and PyTorch finds none: on CPUs use --launcher pytorch')
 
 
+def training_checkpoint(path: str | Path) -> str:
+    """The path of a checkpoint to go on from; URLs are not checked.
+
+    Raises:
+        UsageError: if there is no such file.
+    """
+    if '://' not in str(path) and not Path(path).is_file():
+        raise UsageError(f'there is no checkpoint {path} to go on from')
+    return str(path)
+
+
 def checkpoint_path(path: str | Path) -> str:
     """The path of a checkpoint that exists; URLs and names of models pass.
 

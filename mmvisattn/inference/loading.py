@@ -24,6 +24,8 @@ def _config_and_entry(model: str | Path | Config) -> tuple[Config | None, ModelE
     """The config that a name, a path or a config stands for, and what the table says of it."""
     if isinstance(model, Config):
         return model, find_model(Path(model.filename).stem) if model.filename else None
+    if not isinstance(model, (str, Path)) or not str(model):
+        raise ValueError(f'load takes the name of a model, the path of a config or a config, not {model!r}')
     if Path(model).suffix == '.py':
         if not Path(model).is_file():
             raise FileNotFoundError(f'there is no config {model}')
@@ -64,6 +66,14 @@ def _fill(model: nn.Module, name: object, path: str | Path | None,
         fill(model, path)
 
 
+def _checked(device: str | torch.device) -> str | torch.device:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch's words for a device that it does not know or find
+        raise ValueError(f'device={str(device)!r}: {str(error).splitlines()[0]}') from error
+    return device
+
+
 def load(model: str | Path | Config, weights: str | Path | None = None, device: str | torch.device | None = None) -> Any:
     """A model that is ready to use.
 
@@ -78,13 +88,13 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
         A ``Predictor``, with the model itself as ``.model``; for the name of an architecture ('smt-small') the backbone.
 
     Raises:
-        ValueError: if there is no such model, or the weights do not fit it.
+        ValueError: if there is no such model or device, or the weights do not fit the model.
         FileNotFoundError: if there is no such file, or it cannot be downloaded.
         ImportError: if the model needs a package or mmcv's operators, which are not installed; with the command.
     """
     config, entry = _config_and_entry(model)
     path = _weights_path(entry, weights, model)
-    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    device = _checked(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if config is None:
         assert entry and entry.backbone
         backbone = MODELS.build(dict(entry.backbone))

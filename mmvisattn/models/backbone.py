@@ -103,6 +103,9 @@ class Backbone(BaseModule):
 
     def __init__(self, out_channels: Sequence[int], out_indices: Sequence[int], frozen_stages: int,
                  init_cfg: InitCfg = None):
+        if isinstance(init_cfg, str):
+            raise TypeError(f"init_cfg={init_cfg!r} must be a dict, such as dict(type='mmvisattn.OfficialPretrained', "
+                            f'checkpoint={init_cfg!r})')
         super().__init__(init_cfg or self.default_init_cfg)
         self.init_cfg: InitCfg
         num_stages = len(out_channels)

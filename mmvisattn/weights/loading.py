@@ -155,7 +155,7 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
         source: a path, URL or dict, see ``read_checkpoint``. A backbone can also be loaded from a whole segmentor's or
             detector's checkpoint.
         weights: 'ema' or 'raw', see ``read_checkpoint``.
-        in_channels: 'strict': the model takes as many input channels as the file's; 'adapt': the first convolutions'
+        in_channels: of a backbone. 'strict': it takes as many input channels as the file's; 'adapt': the first convolutions'
             kernels are added up for one channel, and repeated for more.
 
     Returns:
