@@ -227,7 +227,7 @@ def test_wrong_config_files_are_one_line(content, words, tmp_path):
 
 def test_a_path_in_place_of_an_initialization_is_told():
     cfg = changed('model.backbone.init_cfg', 'foo.pth')
-    with pytest.raises(UsageError, match="init_cfg='foo.pth' must be a dict, such as .*OfficialPretrained"), config_errors(cfg):
+    with pytest.raises(UsageError, match="init_cfg='foo.pth' must be a dict, such as .*Pretrained"), config_errors(cfg):
         build(cfg, 'model')
 
 
