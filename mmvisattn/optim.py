@@ -20,23 +20,31 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             paramwise_cfg=dict(layer_decay_rate=0.9))
 
     All other settings of ``paramwise_cfg`` work as in mmengine's default constructor.
+
+    Raises:
+        ValueError: if ``layer_decay_rate`` is missing or no rate.
     """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        rate = (paramwise_cfg or {}).get('layer_decay_rate')
+        if not isinstance(rate, (int, float)) or not 0 < rate <= 1:
+            raise ValueError(f'paramwise_cfg.layer_decay_rate={rate!r} must be a number above 0, at most 1, '
+                             'for example paramwise_cfg=dict(layer_decay_rate=0.9)')
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '',
                    is_dcn_module: int | float | None = None) -> None:
         """Like mmengine's, which makes one group per parameter; then the rates of the backbone's groups are reduced.
 
         Raises:
-            ValueError: if ``layer_decay_rate`` is missing, or the model's backbone is not one of this package.
+            ValueError: if the model's backbone is not one of this package.
         """
         super().add_params(params, module, prefix, is_dcn_module)
         if prefix:  # mmengine calls this method for each submodule
             return
-        backbone, rate = getattr(module, 'backbone', module), self.paramwise_cfg.get('layer_decay_rate')
-        if rate is None:
-            raise ValueError('paramwise_cfg needs layer_decay_rate, for example paramwise_cfg=dict(layer_decay_rate=0.9)')
+        backbone, rate = getattr(module, 'backbone', module), self.paramwise_cfg['layer_decay_rate']
         if not isinstance(backbone, Backbone):
-            raise ValueError('layer-wise decay needs a backbone of mmvisattn; the layers of '
+            raise ValueError(f'layer-wise decay needs CrossFormer, TopFormer, SMT or RestormerEncoder; the layers of '
                              f'{type(backbone).__name__} are not known')
         layers = backbone.parameter_layers()
         last = max(layers.values())

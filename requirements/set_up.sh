@@ -27,7 +27,7 @@ lock() {
     flock --nonblock "$1" || { echo "== waiting for another set-up that works on $2"; flock "$1"; }
 }
 
-# While packages change, the environment is marked unfinished and not ready: an interrupted set-up is told by that.
+# While packages change, the environment is marked unfinished and not ready: this marks an interrupted set-up.
 begin() {
     mkdir -p "$env"
     touch "$env/unfinished"
@@ -107,7 +107,7 @@ build_operators() {
 import sysconfig, pathlib, sys
 sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").exists())' ||
         fail "the headers of Python are missing; on Debian and Ubuntu: sudo apt-get install python3-dev"
-    echo "== building $mmcv: some minutes, once; later set-ups take it from $wheels"
+    echo "== building $mmcv: about 6 minutes of processor time, once; later set-ups take it from $wheels"
     unfinished=$wheels/unfinished
     rm -rf "$unfinished"
     mkdir "$unfinished"

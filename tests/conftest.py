@@ -1,16 +1,13 @@
 """Fixtures that several tests share."""
-import os
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import runs
 
 from mmvisattn.datasets.miniature import write_miniature
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -44,25 +41,31 @@ def miniature_coco(tmp_path_factory) -> Path:
 def set_up(request, tmp_path_factory) -> tuple[str, Path]:
     """A line of the mm packages and the Python of a fresh clone that has set itself up with it. Slow: for install tests."""
     clone = tmp_path_factory.mktemp(request.param) / 'clone'
-    subprocess.run(['git', 'clone', '--quiet', ROOT, clone], check=True)
+    subprocess.run(['git', 'clone', '--quiet', runs.ROOT, clone], check=True)
     subprocess.run(['make', 'setup-full', f'STACK={request.param}'], cwd=clone, check=True)
     return request.param, clone / ('.venv' if request.param == 'onedl' else '.venv-openmmlab') / 'bin' / 'python'
 
 
 @pytest.fixture(scope='session')
-def run_tool_in():
+def zygote():
+    started = runs.Zygote()
+    yield started
+    started.end()
+
+
+@pytest.fixture(scope='session')
+def run_tool_in(zygote):
     """Run a tool in a separate process, in the given folder; returns the finished process with its output."""
-
-    def run(folder: Path, *args: object, timeout: float = 300) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, *map(str, args)],
-            cwd=folder, capture_output=True, text=True, timeout=timeout, check=False,
-            env=dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS='ignore'))
-
-    return run
+    return zygote.run
 
 
 @pytest.fixture
 def run_tool(run_tool_in, tmp_path):
     """Like ``run_tool_in``, in the test's temporary folder."""
     return partial(run_tool_in, tmp_path)
+
+
+@pytest.fixture
+def run_afresh(tmp_path):
+    """The same in a new interpreter, as the user starts it: for what is about imports, environments and launchers."""
+    return partial(runs.run_afresh, tmp_path)

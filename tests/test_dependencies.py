@@ -15,8 +15,8 @@ assert len(neck(model(torch.randn(2, 3, 32, 32)))) == 3
 
 
 @pytest.mark.parametrize('hidden', [['mmseg'], ['mmdet'], ['mmseg', 'mmdet'], ['mmcv._ext']], ids='+'.join)
-def test_backbones_build_without(run_tool, hidden):
-    done = run_tool('-c', HIDE.format(hidden=hidden) + BUILD)
+def test_backbones_build_without(run_afresh, hidden):
+    done = run_afresh('-c', HIDE.format(hidden=hidden) + BUILD)
     assert done.returncode == 0, done.stderr
 
 
@@ -27,8 +27,8 @@ def test_backbones_build_without(run_tool, hidden):
     ('mmseg', "from mmengine.registry import DATASETS; DATASETS.build(dict(type='mmvisattn.CamVidDataset'))", 'seg'),
     ('mmdet', "from mmengine.registry import DATASETS; DATASETS.build(dict(type='mmvisattn.BloodCellDataset'))", 'det'),
 ], ids=['mmengine', 'mmcv', 'head', 'data set', 'boxes'])
-def test_what_is_missing_is_named_with_the_command(run_tool, hidden, code, extra):
-    done = run_tool('-c', HIDE.format(hidden=[hidden]) + code)
+def test_what_is_missing_is_named_with_the_command(run_afresh, hidden, code, extra):
+    done = run_afresh('-c', HIDE.format(hidden=[hidden]) + code)
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
     assert f"needs the package '{hidden}'" in last and f"pip install 'mmvisattn[{extra}]'" in last
@@ -43,17 +43,17 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 """
 
 
-def train(run_tool, hidden, *arguments):
-    """What is told by tools/train.py in an environment without some packages."""
-    argv = [str(ROOT / 'tools/train.py'), *map(str, arguments)]
-    done = run_tool('-c', HIDE.format(hidden=hidden) + TRAIN.format(argv=argv))
+def train(run_afresh, hidden, *arguments, tool='train.py'):
+    """What is told by a tool in an environment without some packages."""
+    argv = [str(ROOT / 'tools' / tool), *map(str, arguments)]
+    done = run_afresh('-c', HIDE.format(hidden=hidden) + TRAIN.format(argv=argv))
     assert done.returncode == 1
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_data_sets_for_detection_name_the_command_that_builds_the_operators(run_tool):
+def test_data_sets_for_detection_name_the_command_that_builds_the_operators(run_afresh):
     build = "from mmengine.registry import DATASETS; DATASETS.build(dict(type='mmvisattn.BloodCellDataset'))"
-    done = run_tool('-c', HIDE.format(hidden=['mmcv._ext']) + build)
+    done = run_afresh('-c', HIDE.format(hidden=['mmcv._ext']) + build)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode != 0 and 'BloodCellDataset needs' in last
     assert 'make setup-full' in last and 'pip install --no-build-isolation' in last
@@ -62,20 +62,25 @@ def test_data_sets_for_detection_name_the_command_that_builds_the_operators(run_
 @pytest.mark.parametrize('hidden, words', [
     (['mmdet', 'mmcv._ext'], ("needs the package 'mmdet'", "pip install 'mmvisattn[det]'")),
     (['mmcv._ext'], ("needs mmcv's compiled operators", 'pip install --no-build-isolation'))], ids='+'.join)
-def test_training_a_detector_names_the_command(run_tool, hidden, words):
-    told = train(run_tool, hidden, ROOT / DETECTOR)
+def test_training_a_detector_names_the_command(run_afresh, hidden, words):
+    told = train(run_afresh, hidden, ROOT / DETECTOR)
     assert told.startswith('error: the config needs') and 'make setup-full' in told
     assert all(word in told for word in words)
+
+
+def test_predicting_with_a_detector_names_the_command(run_afresh):
+    told = train(run_afresh, ['mmcv._ext'], ROOT / 'README.md', '--model', 'detection', tool='predict.py')
+    assert told.startswith('error: detection needs') and 'make setup-full' in told
 
 
 @pytest.mark.skipif(_is_openmmlab(), reason="all of OpenMMLab's last mmsegmentation imports the operators")
 @pytest.mark.parametrize('option, part', [
     ('model.decode_head.type=PSAHead', 'PSAHead'), ('model.decode_head.conv_cfg.type=mmcv.DCN', 'DCN')])
-def test_a_segmentor_with_operators_names_the_command(run_tool, option, part):
-    told = train(run_tool, ['mmdet', 'mmcv._ext'], ROOT / SEGMENTOR, '--cfg-options', option)
+def test_a_segmentor_with_operators_names_the_command(run_afresh, option, part):
+    told = train(run_afresh, ['mmdet', 'mmcv._ext'], ROOT / SEGMENTOR, '--cfg-options', option)
     assert told.startswith(f'error: {part} in the config needs') and 'make setup-full' in told
 
 
-def test_importing_the_package_is_light(run_tool):
-    done = run_tool('-c', "import sys, mmvisattn; print([m for m in ('torch', 'numpy', 'mmengine') if m in sys.modules])")
+def test_importing_the_package_is_light(run_afresh):
+    done = run_afresh('-c', "import sys, mmvisattn; print([m for m in ('torch', 'numpy', 'mmengine') if m in sys.modules])")
     assert done.stdout.strip() == '[]'

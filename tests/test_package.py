@@ -9,7 +9,7 @@ from helpers.reduced import CONFIGS
 from helpers.wheel import PIP, built_wheel, copy_of_the_tree
 
 CHECK = """
-import mmvisattn, pathlib
+import mmvisattn, numpy, pathlib
 from importlib.metadata import distribution
 from mmengine.registry import MODELS
 root = pathlib.Path(mmvisattn.__file__).parent
@@ -21,6 +21,9 @@ mim = root / '.mim'
 assert (mim / 'model-index.yml').is_file() and (mim / 'tools' / 'train.py').is_file()
 first = distribution('mmvisattn').files[0]  # in whose folder onedl-mim looks
 assert files(mim) == files(root.parent / first.parts[0] / '.mim'), first
+predicted = mmvisattn.load('segmentation', device='cpu').predict(numpy.zeros((64, 64, 3), 'uint8'))
+assert predicted.labels.shape == (64, 64)
+assert mmvisattn.load(mmvisattn.list_models('topformer*simple-head*')[0]).config.model.backbone.type == 'mmvisattn.TopFormer'
 print(len([p for p in (mim / 'configs').glob('*/*.py') if p.parent.name != '_base_']))
 """
 

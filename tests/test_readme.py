@@ -2,20 +2,21 @@
 import os
 import re
 import shlex
-import subprocess
-import sys
 from functools import cache
 
 import pytest
 from helpers.reduced import ROOT
 
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted(ROOT.glob('configs/*/README.md'))]
+PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md')),
+         *sorted(ROOT.glob('configs/*/README.md'))]
 
 
 def commands(page):
-    """The lines of code blocks that call a tool or make, with their continuations."""
-    code = re.sub(r'\\\n\s*', '', '\n'.join(re.findall(r'^(?: {4}|\t)(.*)$', page.read_text(), re.MULTILINE)))
-    for line in code.splitlines():
+    """What calls a tool or make in code blocks, with its continuations, and in the text."""
+    text = re.sub(r'\\\n\s*', '', page.read_text())
+    blocks = re.findall(r'^(?: {4}|\t)(.*)$', text, re.MULTILINE)
+    inline = re.findall(r'`((?:tools/\w+\.py|make) [^`\n]+)`', text)
+    for line in [*blocks, *inline]:
         words = shlex.split(line, comments=True)
         if words and (words[0] == 'make' or any(re.match(r'tools/\w+\.py', word) for word in words)):
             yield words
@@ -28,15 +29,19 @@ def test_there_are_commands():
     assert len(COMMANDS) >= 12
 
 
-@cache
-def options_of(tool):
-    done = subprocess.run([sys.executable, ROOT / tool, '--help'], capture_output=True, text=True, check=True,
-                          env=dict(os.environ, PYTHONPATH=str(ROOT)))
-    return set(re.findall(r'--[\w-]+', done.stdout))
+@pytest.fixture(scope='module')
+def options_of(run_tool_in):
+    @cache
+    def options(tool):
+        done = run_tool_in(ROOT, ROOT / tool, '--help')
+        assert done.returncode == 0, done.stderr
+        return set(re.findall(r'--[\w-]+', done.stdout))
+
+    return options
 
 
 @pytest.mark.parametrize('words', COMMANDS)
-def test_the_command_exists(words):
+def test_the_command_exists(words, options_of):
     if words[0] == 'make':
         targets = [word for word in words[1:] if '=' not in word]
         known = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
@@ -52,3 +57,9 @@ def test_the_command_exists(words):
 def test_all_tools_are_executable():
     tools = [*(ROOT / 'tools').glob('*.py'), *(ROOT / 'docs').glob('*.py')]
     assert tools and all(os.access(tool, os.X_OK) and tool.read_text().startswith('#!') for tool in tools)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_pictures_are_there(page):
+    targets = re.findall(r'\]\((?!https?:)([^)#]+)', page.read_text())
+    assert not [target for target in targets if not (page.parent / target).exists()]

@@ -20,6 +20,9 @@ from mmvisattn.files import written_whole
 from mmvisattn.inference import DetectionResult, Predictor, RestorationResult, Result, SegmentationResult, load, video
 from mmvisattn.restoration.pictures import image_files
 
+# Where the data of a result go: the folder and the suffix.
+DATA = {SegmentationResult: ('labels', '.png'), DetectionResult: ('boxes', '.json')}
+
 
 def parse_args() -> argparse.Namespace:
     parser = Parser('Apply a model to images and videos, and paint what it finds.')
@@ -31,7 +34,7 @@ def parse_args() -> argparse.Namespace:
                         'with the package)')
     parser.add_argument('--out', type=Path, default=Path('predictions'), help='folder of the results (default: %(default)s)')
     parser.add_argument('--data', action='store_true',
-                        help='write the data beside each picture: a PNG of labels, or boxes and masks as COCO results')
+                        help='write the data, too: labels as PNG to OUT/labels, or COCO results to OUT/boxes')
     parser.add_argument('--tile', type=int, help='work in square tiles of this many pixels a side, for large images')
     parser.add_argument('--batch', type=int, default=1, help='images or frames computed together (default: %(default)s)')
     parser.add_argument('--device', help='default: cuda if PyTorch finds a GPU, else cpu')
@@ -62,19 +65,27 @@ def inputs_of(path: Path) -> list[Path]:
         raise UsageError(f'{error}, and no videos') from error
 
 
-def output_of(path: Path, folder: Path, keep_suffix: bool, alone: bool) -> Path:
-    """Where the picture of an input goes. ``alone``: no other input has its name with another suffix."""
-    suffix = '.mp4' if is_video(path) else path.suffix if keep_suffix else '.png'
-    return folder / (f'{path.stem}{suffix}' if alone else f'{path.name}{suffix}')
+def outputs_of(paths: list[Path], args: argparse.Namespace, results: type[Result]) -> dict[Path, list[Path]]:
+    """Where the results of each input go: the picture or video first, then the data of an image if they are wanted."""
+    are_unique = len({path.stem for path in paths}) == len(paths)
+    outputs = {}
+    for path in paths:
+        name = path.stem if are_unique else path.name
+        suffix = '.mp4' if is_video(path) else path.suffix if results is RestorationResult else '.png'
+        outputs[path] = [args.out / f'{name}{suffix}']
+        if args.data and not is_video(path) and results in DATA:
+            folder, suffix = DATA[results]
+            outputs[path].append(args.out / folder / f'{name}{suffix}')
+    return outputs
 
 
 def write_data(result: Result, target: Path) -> None:
-    """Labels or boxes beside a picture."""
+    """Labels or boxes in a file."""
     if isinstance(result, SegmentationResult):
-        result.save_labels(target.with_name(f'{target.stem}_labels.png'))
+        result.save_labels(target)
     elif isinstance(result, DetectionResult):
-        with written_whole(target.with_suffix('.json')) as unfinished:
-            unfinished.write_text(json.dumps(dict(file_name=target.name, classes=result.classes, results=result.to_coco())))
+        with written_whole(target) as unfinished:
+            unfinished.write_text(json.dumps(dict(name=target.stem, classes=result.classes, results=result.to_coco())))
 
 
 def picture_of_frame(result: Result) -> np.ndarray:
@@ -96,10 +107,14 @@ def in_batches(items: Sequence | Iterator, size: int) -> Iterator[list]:
 class Work:
     """The inputs that are left to do, and what became of them."""
 
-    def __init__(self, args: argparse.Namespace, predictor: Predictor[Any]):
+    def __init__(self, args: argparse.Namespace, predictor: Predictor[Any], outputs: dict[Path, list[Path]]):
         self.args = args
         self.predictor = predictor
+        self.outputs = outputs
         self.failed = 0
+
+    def is_wanted(self, output: Path) -> bool:
+        return self.args.overwrite or not output.exists()
 
     def skip(self, path: Path, error: Exception) -> None:
         self.failed += 1
@@ -114,30 +129,65 @@ class Work:
                 self.skip(path, error)
         return images
 
-    def images(self, paths: list[Path], outputs: dict[Path, Path]) -> None:
+    def predict(self, images: list[tuple[Path, Any]]) -> Iterator[tuple[Path, Result]]:
+        """The results of images; one by one if those of a batch fail together."""
+        try:
+            yield from zip([path for path, _ in images], self.predictor.run([image for _, image in images], self.args.tile))
+        except ValueError as error:
+            if len(images) == 1:
+                self.skip(images[0][0], error)
+            else:
+                for one in images:
+                    yield from self.predict([one])
+
+    def write(self, path: Path, result: Result) -> None:
+        picture, *data = self.outputs[path]
+        try:
+            for output in filter(self.is_wanted, data):
+                write_data(result, output)
+            if self.is_wanted(picture):
+                result.save(picture)
+        except (ValueError, OSError) as error:
+            self.skip(path, error)
+
+    def images(self, paths: list[Path]) -> None:
         with tqdm(total=len(paths), unit='image', disable=not paths) as bar:
             for batch in in_batches(paths, self.args.batch):
-                images = self.read(batch)
-                for (path, _), result in zip(images, self.predictor.run([image for _, image in images], self.args.tile)):
-                    try:
-                        result.save(outputs[path])
-                        if self.args.data:
-                            write_data(result, outputs[path])
-                    except (ValueError, OSError) as error:
-                        self.skip(path, error)
+                for path, result in list(self.predict(self.read(batch))):
+                    self.write(path, result)
                 bar.update(len(batch))
 
-    def video(self, path: Path, output: Path) -> None:
+    def video(self, path: Path) -> None:
+        total, seen = video.num_frames(path), 0
+
         def pictures() -> Iterator[np.ndarray]:
-            with tqdm(total=video.num_frames(path) or None, unit='frame', desc=path.name) as bar:
+            nonlocal seen
+            with tqdm(total=total or None, unit='frame', desc=path.name) as bar:
                 for batch in in_batches(video.frames(path), self.args.batch):
                     for result in self.predictor.run([self.predictor.read(frame) for frame in batch], self.args.tile):
                         yield picture_of_frame(result)
                     bar.update(len(batch))
-        try:
-            video.write_video(output, path, pictures())
-        except (ValueError, OSError) as error:
-            self.skip(path, error)
+                    seen += len(batch)
+        video.write_video(self.outputs[path][0], path, pictures())
+        if seen < total:
+            tqdm.write(f'{path} announces {total} frames, but only {seen} can be read', file=sys.stderr)
+
+    def videos(self, paths: list[Path]) -> None:
+        for path in paths:
+            try:
+                self.video(path)
+            except (ValueError, OSError) as error:
+                self.skip(path, error)
+
+
+def check_outputs(outputs: dict[Path, list[Path]], out: Path) -> None:
+    """Fail where a result would replace an input or another result."""
+    targets = [target for group in outputs.values() for target in group]
+    inputs = {path.resolve() for path in outputs}
+    if same := [target for target in targets if target.resolve() in inputs]:
+        raise UsageError(f'--out {out}: {same[0]} is an input, which a result would replace; name another folder')
+    if twice := [target for target, count in Counter(targets).items() if count > 1]:
+        raise UsageError(f'two results would be written to {twice[0]}; rename one of the inputs')
 
 
 def main() -> None:
@@ -149,24 +199,21 @@ def main() -> None:
     try:
         with nullcontext() if isinstance(model, str) else config_errors(model):
             predictor = load(model, args.weights, args.device)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         raise UsageError(str(error)) from error
-    except (RuntimeError, AssertionError) as error:  # torch's words for a device that is not there
-        raise UsageError(f'--device {args.device}: {str(error).splitlines()[0]}') from error
     if not isinstance(predictor, Predictor):
         raise UsageError(f'--model {args.model} is a backbone alone, which predicts nothing; it is for training')
     if args.tile and predictor.results is DetectionResult:
         raise UsageError('--tile: objects would be cut in two, so detectors take images as a whole')
-    restores = predictor.results is RestorationResult
-    counts = Counter(path.stem for path in paths)
-    outputs = {path: output_of(path, args.out, restores, counts[path.stem] == 1) for path in paths}
-    if same := [path for path in paths if outputs[path].resolve() == path.resolve()]:
-        raise UsageError(f'--out {args.out}: {same[0]} would replace itself; name another folder')
-    left = [path for path in paths if args.overwrite or not outputs[path].exists()]
-    work = Work(args, predictor)
-    work.images([path for path in left if not is_video(path)], outputs)
-    for path in filter(is_video, left):
-        work.video(path, outputs[path])
+    outputs = outputs_of(paths, args, predictor.results)
+    check_outputs(outputs, args.out)
+    work = Work(args, predictor, outputs)
+    left = [path for path in paths if any(map(work.is_wanted, outputs[path]))]
+    videos = [path for path in left if is_video(path)]
+    if args.data and videos:
+        print('--data writes the data of images only; of videos the painted frames are written', file=sys.stderr)
+    work.images([path for path in left if path not in videos])
+    work.videos(videos)
     kept = f', {len(paths) - len(left)} were there already (--overwrite replaces them)' if len(left) < len(paths) else ''
     print(f'wrote {len(left) - work.failed} of {len(paths)} results to {args.out}{kept}')
     if work.failed:

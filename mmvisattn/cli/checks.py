@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS, MODELS
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from mmvisattn.config import dicts_in
+from mmvisattn.config import classes_of, dicts_in
 from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
 from mmvisattn.models.backbone import Backbone
 
@@ -25,6 +25,8 @@ MADE_OF_OPERATORS = {
     'SAC', 'SideAdapterCLIPHead', 'carafe',
     *(f'SparseConv{n}d' for n in (2, 3, 4)), *(f'SubMConv{n}d' for n in (2, 3, 4)),
     *(f'SparseInverseConv{n}d' for n in (2, 3)), *(f'SparseConvTranspose{n}d' for n in (2, 3))}
+# Heads with classes of their own: edges, and things with stuff.
+OWN_CLASSES = ('STDCHead', 'FusedSemanticHead')
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # What else a Runner looks up in its config (mmengine/runner/runner.py), and what our tools do.
 OTHER_KEYS = ('activation_checkpointing', 'compile', 'efficient_conv_bn_eval', 'find_unused_parameters',
@@ -77,18 +79,27 @@ def check_keys(cfg: Config, path: Path, *keys: str) -> None:
             raise UsageError(f'the config {path} has {given}{hint}')
 
 
+def _is_used(value: object, setting: object) -> bool:
+    """Whether a variable of a config is no misspelling of a setting: it is of another kind, or the setting holds it."""
+    return not isinstance(value, dict) or value in (list(setting) if isinstance(setting, (list, tuple)) else [setting])
+
+
 def check_settings(cfg: Config) -> None:
     """Fail for a misspelt key at the top of a config, which nothing would read, and for numbers that make no sense.
 
     Raises:
         UsageError: naming the key and what is right.
     """
-    right = set(inspect.signature(Runner.__init__).parameters)
+    right = runner_keys() - set(OTHER_KEYS)
     for key in set(cfg) - runner_keys():
         alike = nearest(key, right, MISSPELLED)
-        if alike and not key.startswith(f'{alike}_'):  # a variable such as val_evaluator_2
+        if alike and not key.startswith(f'{alike}_') and not _is_used(cfg[key], cfg.get(alike)):
             raise UsageError(f'the config has {key}, and nothing would read it{did_you_mean(alike)}')
+    if cfg.get('load_from') and '://' not in str(cfg.load_from) and not Path(cfg.load_from).is_file():
+        raise UsageError(f'load_from={shown(cfg.load_from)}: there is no such checkpoint')
     for part, least in LEAST.items():
+        if not isinstance(cfg.get(part) or {}, dict):
+            raise UsageError(f'{part}={shown(cfg[part])} must be a dict')
         for key, lowest in least.items():
             value = (cfg.get(part) or {}).get(key)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -97,7 +108,7 @@ def check_settings(cfg: Config) -> None:
 
 
 def check_path(key: str, value: object) -> None:
-    """Fail where a config has something else than a path.
+    """Check that a config's value is a path.
 
     Raises:
         UsageError: naming the key.
@@ -126,9 +137,11 @@ def check_data(cfg: Config, *names: str) -> None:
         prefixes = dataset.get('data_prefix') or {}
         parts = {'ann_file': dataset.get('ann_file'), **(prefixes if isinstance(prefixes, dict) else {})}
         parts = {key: part for key, part in parts.items() if part}
-        for key, part in dict(parts, data_root=dataset['data_root']).items():
+        for key, part in dict(parts, data_root=dataset['data_root'] or '').items():
             check_path(f'{name}: {key}', part)
-        root = Path(dataset['data_root'])
+        if '://' in str(dataset['data_root']):  # on another machine
+            continue
+        root = Path(dataset['data_root'] or '')
         for path in [root, *(root / part for part in parts.values())]:
             if not path.exists():
                 raise UsageError(f'{name}: {path} does not exist (working folder: {Path.cwd()}); put the data there, or set '
@@ -138,12 +151,9 @@ def check_data(cfg: Config, *names: str) -> None:
 
 
 def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
-    """The classes of a data set, from the config or from its type; an empty tuple if neither names them."""
-    chosen = (dataset.get('metainfo') or {}).get('classes')
-    kind = dataset.get('type')
-    with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
-        metainfo = getattr(registry.get(kind) if isinstance(kind, str) else kind, 'METAINFO', {})
-    return tuple(chosen or metainfo.get('classes') or ())
+    """The classes of a data set, see ``classes_of``."""
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        return classes_of(dataset)
 
 
 def _categories(path: Path) -> list[str]:
@@ -206,7 +216,7 @@ def _check_num_classes(cfg: Config) -> None:
         classes = _classes(cfg, dataset)
         for part in dicts_in(cfg.model) if classes else ():
             number = part.get('num_classes')
-            if number is not None and number != len(classes):
+            if number is not None and number != len(classes) and str(part.get('type')).split('.')[-1] not in OWN_CLASSES:
                 raise UsageError(f'{part.get("type")} has num_classes={number}, but the {len(classes)} classes of {name} '
                                  f'are {", ".join(classes[:8])}{" …" if len(classes) > 8 else ""}')
 

@@ -43,7 +43,7 @@ class Part:
 
 
 def _frames(error: BaseException) -> list[FrameType]:
-    """The frames from the first one in which mmengine builds something to the one that raised the error."""
+    """The traceback's frames from mmengine's first call of a build function to the error."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     first = next((i for i, frame in enumerate(frames) if frame.f_globals.get('__name__', '').startswith('mmengine.')
                   and re.match('(build|initialize|from_cfg)', frame.f_code.co_name)), len(frames))
@@ -78,7 +78,7 @@ def _at(cfg: dict, place: Place) -> Any:
 
 
 def _shared(part: dict, node: dict) -> int:
-    """How many settings of a part of a config are those of what was being built."""
+    """Number of settings of a config's part that match the object being built."""
     return sum(key in part and bool(part[key] is value or part[key] == value) for key, value in node.items())
 
 
@@ -216,7 +216,7 @@ def check_open_arguments(cfg: Config) -> None:
 
 @contextmanager
 def config_errors(cfg: Config) -> Iterator[None]:
-    """Within, errors of building a config's parts become ``UsageError`` that name the key; all others pass."""
+    """While active, errors of building a config's parts become ``UsageError``s that name the key; other errors pass."""
     try:
         yield
     except UsageError:

@@ -1,4 +1,4 @@
-"""What every tool says of a misuse: one line that names what is wrong and the way out; with ``--debug`` the traceback too.
+"""How every tool reports a misuse: one line with the mistake and the way out; with ``--debug`` also the traceback.
 
 ``tools/make_miniature.py`` starts without torch, so nothing here imports it.
 """
@@ -18,7 +18,7 @@ MISSPELLED = 0.85
 
 
 class UsageError(Exception):
-    """Something that the person at the keyboard can mend; the message says how."""
+    """An error that the user can fix; the message says how."""
 
 
 def nearest(name: str, known: Iterable[str], least: float = 0.6) -> str | None:

@@ -1,4 +1,4 @@
-"""Models by name, and what they say to images as they come: ``mmvisattn.load(…).predict(…)``."""
+"""Models by name, and their predictions: ``mmvisattn.load(…).predict(…)``."""
 from .loading import load
 from .predictor import Predictor
 from .results import DetectionResult, RestorationResult, Result, SegmentationResult

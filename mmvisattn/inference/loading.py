@@ -11,16 +11,21 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmvisattn.config import without_sync_bn
+from mmvisattn.dependencies import lacking, missing_message
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.weights import LoadReport, ModelEntry, find_model, load_official, load_whole, official_weights, similar_models
 
 from .predictor import Detector, Predictor, Restorer, Segmentor
+
+PREDICTORS: dict[str, type[Segmentor | Detector]] = {'mmseg': Segmentor, 'mmdet': Detector}
 
 
 def _config_and_entry(model: str | Path | Config) -> tuple[Config | None, ModelEntry | None]:
     """The config that a name, a path or a config stands for, and what the table says of it."""
     if isinstance(model, Config):
         return model, find_model(Path(model.filename).stem) if model.filename else None
+    if not isinstance(model, (str, Path)) or not str(model):
+        raise ValueError(f'load takes the name of a model, the path of a config or a config, not {model!r}')
     if Path(model).suffix == '.py':
         if not Path(model).is_file():
             raise FileNotFoundError(f'there is no config {model}')
@@ -45,12 +50,11 @@ def _predictor(config: Config, model: nn.Module) -> Predictor:
     """A predictor for what the model is: mmseg's segmentors, mmdet's detectors, and restorers."""
     if isinstance(model, ImageRestorer):
         return Restorer(model, config)
-    kinds = {'mmseg': Segmentor, 'mmdet': Detector}
     scope = str(config.get('default_scope'))
-    if scope not in kinds or 'test_dataloader' not in config:
+    if scope not in PREDICTORS or 'test_dataloader' not in config:
         raise ValueError(f'predictions need a config of a segmentor, detector or restorer with a test_dataloader, and '
                          f'{config.filename} has default_scope={scope!r}')
-    return kinds[scope](cast(Any, model), config)
+    return PREDICTORS[scope](cast(Any, model), config)
 
 
 def _fill(model: nn.Module, name: object, path: str | Path | None,
@@ -60,6 +64,14 @@ def _fill(model: nn.Module, name: object, path: str | Path | None,
                   level=logging.WARNING)
     else:
         fill(model, path)
+
+
+def _checked(device: str | torch.device) -> str | torch.device:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch's words for a device that it does not know or find
+        raise ValueError(f'device={str(device)!r}: {str(error).splitlines()[0]}') from error
+    return device
 
 
 def load(model: str | Path | Config, weights: str | Path | None = None, device: str | torch.device | None = None) -> Any:
@@ -76,18 +88,22 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
         A ``Predictor``, with the model itself as ``.model``; for the name of an architecture ('smt-small') the backbone.
 
     Raises:
-        ValueError: if there is no such model, or the weights do not fit it.
+        ValueError: if there is no such model or device, or the weights do not fit the model.
         FileNotFoundError: if there is no such file, or it cannot be downloaded.
+        ImportError: if the model needs a package or mmcv's operators, which are not installed; with the command.
     """
     config, entry = _config_and_entry(model)
     path = _weights_path(entry, weights, model)
-    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    device = _checked(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if config is None:
         assert entry and entry.backbone
         backbone = MODELS.build(dict(entry.backbone))
         _fill(backbone, model, path, load_official)
         return backbone.eval().to(device)
-    with DefaultScope.overwrite_default_scope(config.get('default_scope')):
+    scope = config.get('default_scope')
+    if scope in PREDICTORS and (missing := lacking(scope)):
+        raise ImportError(missing_message(missing, str(model if isinstance(model, (str, Path)) else model.filename)))
+    with DefaultScope.overwrite_default_scope(scope):
         built = MODELS.build(without_sync_bn(config.model))
         _fill(built, model, path, load_whole)
         return _predictor(config, built.to(device))

@@ -1,10 +1,11 @@
-"""Applying a model to images as they come."""
+"""Prediction on images in any form."""
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -14,6 +15,7 @@ from mmengine.registry import DATASETS, TRANSFORMS
 from mmengine.structures import BaseDataElement
 from torch.hub import tqdm  # which stands in for tqdm where that is not installed
 
+from mmvisattn.config import classes_of, dicts_in
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.restoration.pictures import Picture, decode_picture
 from mmvisattn.restoration.restoring import restore_picture
@@ -24,10 +26,11 @@ from .sources import Source, as_bytes, content_of, is_url, listed, pixels_of
 
 Array = np.ndarray
 Image = TypeVar('Image')
+SMALLEST_TILE = 32
 
 
 class Predictor(ABC, Generic[Image]):
-    """A trained model that takes images as they come; ``mmvisattn.load`` makes one.
+    """A trained model that takes images in any form; ``mmvisattn.load`` makes one.
 
     Attributes:
         model: the model itself, in eval mode.
@@ -74,6 +77,10 @@ class Predictor(ABC, Generic[Image]):
             FileNotFoundError: if there is no such file or address, or no image in the folder.
             ValueError: if a source is no image.
         """
+        if batch_size < 1:
+            raise ValueError(f'batch_size={batch_size} must be at least 1')
+        if tile is not None and tile < SMALLEST_TILE:
+            raise ValueError(f'tile={tile} must be at least {SMALLEST_TILE}')
         sources = listed(source)
         if sources is None:
             return self.run([self.read(source)], tile)[0]  # type: ignore[arg-type]
@@ -87,8 +94,11 @@ class PipelinePredictor(Predictor[Array]):
 
     def __init__(self, model: BaseModel, config: Config):
         super().__init__(model, config)
-        dataset = config.test_dataloader.dataset
-        transforms = [dict(transform) for transform in dataset.pipeline]
+        # The innermost one, if the data set is wrapped.
+        dataset = next((part for part in dicts_in(config.test_dataloader.dataset) if 'pipeline' in part), {})
+        if not dataset:
+            raise ValueError('the test_dataloader of this config has no dataset with a pipeline')
+        transforms = [dict(transform) for transform in dataset['pipeline']]
         loads = [_name(transform).startswith('LoadImage') for transform in transforms]
         if not any(loads):
             raise ValueError(f'the test pipeline of this config loads no image: {[_name(one) for one in transforms]}')
@@ -96,8 +106,8 @@ class PipelinePredictor(Predictor[Array]):
         kept = [transform for transform in transforms if not _name(transform).startswith('Load')]
         self.pipeline = Compose(kept)
         self.pipeline_at_own_scale = Compose([transform for transform in kept if _name(transform) != 'Resize'])
-        metainfo = dict(getattr(DATASETS.get(dataset.type), 'METAINFO', {}), **(dataset.get('metainfo') or {}))
-        self.classes = tuple(metainfo.get('classes') or ())
+        self.classes = classes_of(dataset)
+        metainfo = dict(getattr(DATASETS.get(dataset['type']), 'METAINFO', {}), **(dataset.get('metainfo') or {}))
         self.palette = palette_for(self.classes, metainfo.get('palette'))
 
     def read(self, source: Source) -> Array:
@@ -113,10 +123,10 @@ class PipelinePredictor(Predictor[Array]):
             raise ValueError(f'{source} cannot be read as an image: {reason}') from error
 
     def samples(self, images: Sequence[Array], pipeline: Compose) -> list[BaseDataElement]:
-        """What the model says to images, which go through a pipeline."""
+        """The model's results for images, prepared by a pipeline."""
         prepared: dict[tuple, list[tuple[int, dict]]] = defaultdict(list)
         for i, image in enumerate(images):
-            data = pipeline(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2], img_path='', img_id=i))
+            data = _prepared(image, i, pipeline)
             prepared[tuple(data['inputs'].shape)].append((i, data))
         found: dict[int, BaseDataElement] = {}
         for batch in prepared.values():
@@ -126,12 +136,20 @@ class PipelinePredictor(Predictor[Array]):
         return [found[i] for i in range(len(images))]
 
 
+def _prepared(image: Array, index: int, pipeline: Compose) -> dict:
+    try:
+        return pipeline(dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2], img_path='', img_id=index))
+    except cv2.error as error:
+        raise ValueError(f'an image of {image.shape[1]} x {image.shape[0]} pixels is too thin for the pipeline of this '
+                         f'config: {" ".join(str(error).split())}') from error
+
+
 def _name(transform: dict) -> str:
     return transform['type'].split('.')[-1]
 
 
 def palette_for(classes: Sequence[str], palette: Sequence | None) -> list[tuple[int, ...]]:
-    """A color per class: the data set's, or colors that are told apart."""
+    """One color per class: the data set's palette, or random colors."""
     if palette is None or len(palette) < len(classes):
         random = np.random.RandomState(0)
         palette = random.randint(40, 240, (len(classes), 3)).tolist()
@@ -208,5 +226,5 @@ class Restorer(Predictor[Picture]):
         return Picture(pixels[..., :3].astype(np.float32) / scale, alpha, dtype)
 
     def run(self, images: Sequence[Picture], tile: int | None = None) -> list[RestorationResult]:
-        self.model.tile = tile
+        self.model.tile, self.model.tile_overlap = tile, min(32, (tile or 128) // 4)
         return [RestorationResult(restore_picture(self.model, image)) for image in images]

@@ -1,4 +1,4 @@
-"""What a model says to an image: data, and a picture of it."""
+"""The prediction for an image: data, and a picture of it."""
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def save_image(image: Image.Image, path: str | Path) -> None:
 
 
 class Result(ABC):
-    """What a model says to one image. Notebooks show its picture."""
+    """The prediction for one image. Notebooks show its picture."""
 
     @abstractmethod
     def picture(self) -> Array:

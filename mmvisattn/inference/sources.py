@@ -1,4 +1,4 @@
-"""Images as people have them: files, addresses, Pillow's, arrays, tensors."""
+"""Accepted images: paths, URLs, images of Pillow, arrays, tensors."""
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ def listed(source: Source | Iterable[Source]) -> list[Any] | None:
         return image_files(Path(source)) if not is_url(source) and Path(source).is_dir() else None
     if isinstance(source, (Image.Image, np.ndarray, torch.Tensor)):
         return None
+    if not isinstance(source, Iterable) or isinstance(source, bytes):
+        raise ValueError(f'predict takes a path, URL, image, array, tensor or a list of them, not {type(source).__name__}')
     return list(source)
 
 
@@ -55,9 +57,15 @@ def pixels_of(source: Image.Image | np.ndarray | torch.Tensor) -> np.ndarray:
     """
     if isinstance(source, Image.Image):
         upright = ImageOps.exif_transpose(source)
-        return np.asarray(upright if upright.mode in ('RGB', 'RGBA', 'L') else upright.convert('RGB')).reshape(
-            upright.height, upright.width, -1)
-    array = source.detach().cpu().numpy().transpose(1, 2, 0) if torch.is_tensor(source) and source.ndim == 3 else source
+        if upright.mode.startswith('I'):  # 16 bits, which Pillow would clip to 8
+            return np.asarray(upright).clip(0, 65535).astype(np.uint16)[..., None]
+        mode = 'RGBA' if upright.has_transparency_data else upright.mode if upright.mode in ('RGB', 'L') else 'RGB'
+        return np.asarray(upright.convert(mode)).reshape(upright.height, upright.width, -1)
+    if torch.is_tensor(source) and source.ndim == 3:
+        tensor = source.detach().cpu()
+        array: Any = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy().transpose(1, 2, 0)
+    else:
+        array = source
     if not isinstance(array, np.ndarray) or array.ndim not in (2, 3) or 0 in array.shape:
         kind = f'{type(source).__name__} of shape {tuple(getattr(source, "shape", ()))}'
         raise ValueError(f'an image is an array (H, W, C) or (H, W), or a tensor (C, H, W), not a {kind}')

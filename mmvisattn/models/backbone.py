@@ -18,14 +18,29 @@ def check_images(x: Tensor) -> None:
     """Check that ``x`` is a batch of floating point images (B, C, H, W).
 
     Raises:
+        TypeError: if it is no tensor.
         ValueError: if it is not; the message says how to fix it.
     """
+    if not isinstance(x, Tensor):
+        raise TypeError(f'expected a tensor of images (B, C, H, W), but got {type(x).__name__}')
     if x.dim() != 4:
         raise ValueError(f'expected a batch of images (B, C, H, W), but got a tensor of shape {tuple(x.shape)}'
                          + ('; x[None] makes a batch of one image' if x.dim() == 3 else ''))
     if not x.is_floating_point():
         raise ValueError(f'expected floating point images, but got {x.dtype}; first subtract the mean and divide by the '
                          'standard deviation, as the data preprocessor of a config does')
+
+
+def check_maps(name: str, maps: Iterable[Tensor]) -> None:
+    """Check that the inputs of a neck or head are maps (B, C, H, W) of floating-point numbers.
+
+    Raises:
+        ValueError: naming the first that is not.
+    """
+    for i, x in enumerate(maps):
+        if x.dim() != 4 or not x.is_floating_point():
+            raise ValueError(f'{name} takes floating-point maps (B, C, H, W), but map {i} is {x.dtype} of shape '
+                             f'{tuple(x.shape)}')
 
 
 def arch_settings(arch: str | Mapping, named: Mapping[str, Mapping], **defaults: object) -> dict:
@@ -88,6 +103,9 @@ class Backbone(BaseModule):
 
     def __init__(self, out_channels: Sequence[int], out_indices: Sequence[int], frozen_stages: int,
                  init_cfg: InitCfg = None):
+        if isinstance(init_cfg, str):
+            raise TypeError(f"init_cfg={init_cfg!r} must be a dict, such as dict(type='mmvisattn.OfficialPretrained', "
+                            f'checkpoint={init_cfg!r})')
         super().__init__(init_cfg or self.default_init_cfg)
         self.init_cfg: InitCfg
         num_stages = len(out_channels)
@@ -108,6 +126,10 @@ class Backbone(BaseModule):
         """The modules of the stem, then those of each built stage, in the order of ``frozen_stages``."""
         raise NotImplementedError
 
+    def output_norms(self) -> dict[int, nn.Module]:
+        """The norm after the last block of a stage, by the stage's index, in families that have such norms."""
+        return {}
+
     def unbuilt_names(self) -> tuple[str, ...]:
         """Name prefixes of the tensors of the stages that are not built."""
         raise NotImplementedError
@@ -115,15 +137,18 @@ class Backbone(BaseModule):
     def parameter_layers(self) -> dict[int, int]:
         """The layer of each parameter, by its ``id``: 0 for the stem, then one more for each block.
 
-        Other modules of a stage, such as its embedding, belong to the layer of the stage's first block.
+        An output norm belongs to the layer of the stage's last block, other modules, such as an embedding, to that of the
+        first one.
         """
         stem, *stages = self.stage_modules()
+        norms = self.output_norms()
         layers, depth = {}, 0
-        for modules in stages:
+        for i, modules in enumerate(stages):
             blocks: Any = getattr(modules[0], 'blocks', modules[0])
             layers.update({id(p): depth + 1 for module in modules for p in module.parameters()})
-            layers.update({id(p): depth + 1 + i for i, block in enumerate(blocks) for p in block.parameters()})
+            layers.update({id(p): depth + 1 + j for j, block in enumerate(blocks) for p in block.parameters()})
             depth += len(blocks)
+            layers.update({id(p): depth for p in (norms[i].parameters() if i in norms else ())})
         return layers | {id(p): 0 for module in stem for p in module.parameters()}
 
     def frozen_modules(self) -> Iterable[nn.Module]:

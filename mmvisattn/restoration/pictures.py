@@ -1,11 +1,13 @@
 """Image files as floating-point pixels and back, with their bit depth and transparency."""
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from mmvisattn.files import written_whole
 
@@ -33,7 +35,7 @@ def image_files(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: if there is none.
     """
-    files = sorted(path for path in folder.glob('*') if path.is_file()
+    files = sorted(path for path in folder.glob('[!.]*') if path.is_file()
                    and (path.suffix.lower() in SUFFIXES or cv2.haveImageReader(str(path))))
     if not files:
         raise FileNotFoundError(f'there are no images in {folder}')
@@ -47,13 +49,23 @@ def decode_picture(data: np.ndarray, name: object) -> Picture:
         ValueError: if it is no such file; the message calls it ``name``.
     """
     try:
-        # Not imread, which prints a warning if it cannot open a file. With this flag, no EXIF orientation is applied.
+        # Not imread, which prints a warning if it cannot open a file. This flag applies no EXIF orientation.
         image: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     except cv2.error as error:  # more than 2^30 pixels
         raise ValueError(f'{name} cannot be read: {" ".join(str(error).split())}') from error
     if image is None or image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f'{name} is not an image of 8 or 16 bits per channel')
-    return _picture(image)
+    return _picture(_upright(image, data))
+
+
+def _upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Turn an image as its camera says it was held (EXIF, tag 0x0112)."""
+    try:
+        orientation = Image.open(BytesIO(data.tobytes())).getexif().get(0x0112, 1)
+    except Exception:  # Pillow reads fewer formats than OpenCV, and files can be damaged in any way
+        return image
+    mirrored = image[:, ::-1] if orientation in (2, 4, 5, 7) else image
+    return np.ascontiguousarray(np.rot90(mirrored, {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)))
 
 
 def read_picture(path: Path) -> Picture:

@@ -39,7 +39,7 @@ def draw_boxes(image: Array, boxes: Array, colors: Sequence[Color], captions: Se
         fill = tuple(int(value) for value in color)
         draw.rectangle(box, outline=fill, width=width)
         if i < len(captions):
-            place = draw.textbbox((box[0], max(0, box[1] - text_size - 2)), captions[i], font=font)
+            place = draw.textbbox((box[0], max(0, box[1] - text_size - 2)), captions[i], font=font, anchor='lt')
             draw.rectangle(place, fill=fill)
             draw.text(place[:2], captions[i], font=font, fill=text_color(color), anchor='lt')
     return np.asarray(picture)

@@ -122,5 +122,5 @@ def official_weights(entry: ModelEntry) -> Path:
             return path
     if not entry.page:
         raise DownloadError(f'no weights of {entry.name} are published')
-    raise DownloadError(f'the weights of {entry.name} are published on a page for people: fetch them from {entry.page} '
-                        f'and put the file at {folder / entry.name}.pth')
+    raise DownloadError(f'the weights of {entry.name} must be downloaded by hand: from {entry.page} '
+                        f'to {folder / entry.name}.pth')

@@ -27,7 +27,7 @@ def home() -> Path:
 def _assert_no_web_page(path: Path) -> None:
     with path.open('rb') as file:
         start = file.read(512).lstrip(b'\xef\xbb\xbf \t\r\n').lower()
-    if start.startswith((b'<!doctype html', b'<html', b'<head', b'<?xml')):
+    if start.startswith((b'<!doctype html', b'<html', b'<head', b'<?xml', b'<!--')):
         raise DownloadError('it is a web page, not a file; open it in a browser')
 
 
@@ -57,6 +57,8 @@ def _receive(url: str, part: Path, note: Path) -> bool:
     start = _size(part) if version else 0
     request = Request(url, headers={'Range': f'bytes={start}-', 'If-Range': version} if start else {})
     with urlopen(request, timeout=SECONDS_WITHOUT_DATA) as response:
+        if 'text/html' in (response.headers.get('Content-Type') or ''):
+            raise DownloadError('it is a web page, not a file; open it in a browser')
         start = start if response.status == HTTPStatus.PARTIAL_CONTENT else 0
         length = response.headers.get('Content-Length')
         size = start + int(length) if length else None
@@ -82,6 +84,8 @@ def _receive_all(url: str, part: Path, note: Path) -> None:
                 raise DownloadError(f'the server answers {error.code} {error.reason}') from error
             part.unlink()  # it is as long as the file, or longer
             continue
+        except DownloadError:
+            raise
         except (OSError, HTTPException, ValueError) as error:  # URLError is an OSError
             reason = str(getattr(error, 'reason', error)) or type(error).__name__
         if _size(part) <= before:
@@ -105,6 +109,8 @@ def fetch(url: str, path: Path, sha256: str | None = None) -> Path:
     Raises:
         DownloadError: if the file cannot be fetched, is a web page, or has another hash. Nothing is at ``path`` then.
     """
+    if path.exists():  # also in a folder that cannot be written
+        return path
     part, note = (path.with_name(path.name + suffix) for suffix in ('.part', '.version'))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

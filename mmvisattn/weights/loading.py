@@ -126,9 +126,9 @@ def _with_channels(kernel: Tensor, channels: int) -> Tensor:
     For one channel the kernels of all are added, so that a gray image gives what its copy in every channel gave. For more
     channels they are repeated in turn, and scaled to the same sum over all channels of equal kernels.
     """
+    given, kernel = kernel.shape[1], kernel.double()
     if channels == 1:
         return kernel.sum(1, keepdim=True)
-    given = kernel.shape[1]
     return kernel[:, [i % given for i in range(channels)]] * (given / channels)
 
 
@@ -155,7 +155,7 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
         source: a path, URL or dict, see ``read_checkpoint``. A backbone can also be loaded from a whole segmentor's or
             detector's checkpoint.
         weights: 'ema' or 'raw', see ``read_checkpoint``.
-        in_channels: 'strict': the model takes as many input channels as the file's; 'adapt': the first convolutions'
+        in_channels: of a backbone. 'strict': it takes as many input channels as the file's; 'adapt': the first convolutions'
             kernels are added up for one channel, and repeated for more.
 
     Returns:

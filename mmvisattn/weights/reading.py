@@ -104,7 +104,7 @@ def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[di
     try:
         content = _content(path)
     except Exception as error:  # a damaged or hostile file can make the reader fail in any way
-        place = '' if str(path) == str(source) else f' ({path})'
+        place = '' if str(path) == str(source) else f' (kept at {path}; delete it to fetch it again)'
         raise ValueError(
             f'{source}{place} cannot be read as a checkpoint (code in it is never run): {_reason(error)}') from error
     return _unwrap(content, weights, str(source))

@@ -9,7 +9,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULERS, VISUALIZERS
 
 from mmvisattn.cli.arguments import argument_parser, load_config, read_config
-from mmvisattn.cli.checks import check_keys, check_model, check_settings
+from mmvisattn.cli.checks import check_data, check_keys, check_model, check_settings
 from mmvisattn.cli.misuse import check_open_arguments, config_errors
 from mmvisattn.cli.options import merge_options
 from mmvisattn.cli.usage import UsageError, check_figure, check_folder, nearest
@@ -185,7 +185,31 @@ def test_keys_that_a_config_does_not_state_may_be_added(key):
     assert cfg.get(key.split('.')[0]) is not None
 
 
+@pytest.mark.parametrize('content', [
+    'cfg = dict(a=1)', "custom_hook = dict(type='EmptyCacheHook')\ncustom_hooks = [custom_hook]",
+    "eval_cfg = dict(type='ValLoop')\nval_cfg = eval_cfg", "models = ['a']"])
+def test_variables_of_a_config_raise_no_alarm(content, tmp_path):
+    (tmp_path / 'mine.py').write_text(f'_base_ = {str(CONFIG)!r}\n{content}\n')
+    check_settings(read_config(tmp_path / 'mine.py'))
+
+
+def test_classes_in_a_file_and_heads_with_classes_of_their_own_raise_no_alarm(tmp_path):
+    (tmp_path / 'classes.txt').write_text('\n'.join('abcdefghij'))
+    cfg = changed('train_dataloader.dataset.metainfo', dict(classes=str(tmp_path / 'classes.txt')))
+    cfg.model.auxiliary_head = dict(type='STDCHead', num_classes=2, in_channels=16, in_index=0)
+    check_model(cfg)
+
+
+def test_data_on_another_machine_are_not_looked_for():
+    cfg = changed('data_root', None)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.dataset.data_root = 's3://bucket/data'
+    check_data(cfg, 'train_dataloader', 'val_dataloader')
+
+
 @pytest.mark.parametrize('content, words', [
+    (f'_base_ = {str(CONFIG)!r}\ntrain_cfg = dict(_delete_=True, max_iters=0)', 'train_cfg.max_iters=0 must be'),
+    (f"_base_ = {str(CONFIG)!r}\nload_from = 'segmentation'", "load_from='segmentation': there is no such checkpoint"),
     ('x = 1', 'wrong.py has no model'),
     ("modle = dict(type='X')", 'has no model; did you mean model where it has modle?'),
     ('model = 5', 'has model=5, which is no dict'),
@@ -199,6 +223,12 @@ def test_wrong_config_files_are_one_line(content, words, tmp_path):
         load_config(argparse.Namespace(config=tmp_path / 'wrong.py', work_dir=None, cfg_options={}, launcher='none',
                                        local_rank=0))
     assert words in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_a_path_in_place_of_an_initialization_is_told():
+    cfg = changed('model.backbone.init_cfg', 'foo.pth')
+    with pytest.raises(UsageError, match="init_cfg='foo.pth' must be a dict, such as .*Pretrained"), config_errors(cfg):
+        build(cfg, 'model')
 
 
 def test_maps_that_a_backbone_has_not_are_told():

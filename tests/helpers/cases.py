@@ -1,7 +1,7 @@
 """The backbones under the contract of ``tests/models/test_contract.py``: a new family adds an entry."""
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mmengine.registry import MODELS
 
@@ -17,6 +17,7 @@ class BackboneCase:
         channels: channels of the returned maps of the tiny variant.
         archs: the channels that each named variant returns.
         num_stages: the largest ``frozen_stages``.
+        shortest: settings of ``arch`` that leave one block of each kind per stage, for what takes seconds per block.
         first_side: side of the image to side of the first map.
     """
     type: str
@@ -25,10 +26,14 @@ class BackboneCase:
     channels: tuple[int, ...]
     archs: dict[str, tuple[int, ...]]
     num_stages: int
+    shortest: dict = field(default_factory=dict)
     first_side: Callable[[int], int] = lambda side: math.ceil(side / 4)
 
     def build(self, **kwargs):
         return MODELS.build(dict(type=f'mmvisattn.{self.type}', **dict(self.tiny, **kwargs)))
+
+    def build_shortest(self, **kwargs):
+        return self.build(arch=dict(self.tiny['arch'], **self.shortest), **kwargs)
 
     def build_arch(self, arch: str):
         return MODELS.build(dict(type=f'mmvisattn.{self.type}', arch=arch))
@@ -48,7 +53,8 @@ BACKBONES = {
                 'tiny': (64, 128, 256, 512), 'small': (96, 192, 384, 768), 'base': (96, 192, 384, 768),
                 'large': (128, 256, 512, 1024), 'pp-small': (64, 128, 256, 512), 'pp-base': (96, 192, 384, 768),
                 'pp-large': (128, 256, 512, 1024), 'pp-huge': (128, 256, 512, 1024)},
-            num_stages=4),
+            num_stages=4,
+            shortest=dict(depths=(2, 2, 2, 2))),
         BackboneCase(
             type='RestormerEncoder',
             tiny=dict(arch=dict(embed_dims=8, depths=(1, 1, 2, 1), num_heads=(1, 2, 2, 4))),
@@ -56,6 +62,7 @@ BACKBONES = {
             channels=(8, 16, 32, 64),
             archs=dict(small=(24, 48, 96, 192), base=(48, 96, 192, 384)),
             num_stages=4,
+            shortest=dict(depths=(1, 1, 1, 1)),
             first_side=lambda side: side),
         BackboneCase(
             type='SMT',
@@ -80,6 +87,8 @@ BACKBONES = {
             channels=(16, 24, 32, 40, 112),
             archs=dict(
                 tiny=(16, 32, 64, 96, 208), small=(24, 48, 96, 128, 296), base=(32, 64, 128, 160, 384)),
-            num_stages=5),
+            num_stages=5,
+            shortest=dict(levels=(((3, 1, 16, 1), (3, 2, 16, 2)), ((5, 2, 24, 2),), ((3, 2, 32, 2),), ((5, 2, 40, 2),)),
+                          num_blocks=1)),
     ]
 }

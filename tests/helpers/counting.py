@@ -19,6 +19,8 @@ from mmvisattn.models import CrossFormer
 from mmvisattn.models.crossformer.grouping import Grouping
 from mmvisattn.models.smt.backbone import GlobalAttention
 
+from .uninitialized import Uninitialized
+
 
 def macs_on_padding(model: CrossFormer, height: int, width: int) -> int:
     """Multiply-adds of the released code that are due to padding maps to whole groups; here maps are not padded."""
@@ -93,7 +95,8 @@ class Count:
 
 def count(cfg: dict, height: int, width: int) -> Count:
     """Count a model, given by its config, on an image of ``height`` x ``width``."""
-    model = MODELS.build(cfg).eval()
+    with Uninitialized():
+        model = MODELS.build(cfg).eval()
     parameters = sum(p.numel() for p in model.parameters())
     padding = macs_on_padding(model.backbone, height, width) if isinstance(model.backbone, CrossFormer) else 0
     watch(model.to('meta'))

@@ -1,6 +1,7 @@
 """The recordings of what the papers' authors released, and the fill of weights that they were made with."""
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,17 @@ def read(name: str) -> dict:
     return json.loads((FOLDER / f'{name}.json').read_text())
 
 
-def fill(name: str, shape: list[int]) -> Tensor:
+def drawn(seed: int, shape: list[int]) -> np.ndarray:
+    """The random numbers of the recordings."""
+    return np.random.RandomState(seed).standard_normal(shape)
+
+
+def fill(name: str, shape: list[int], draw: Callable[[int, list[int]], np.ndarray] = drawn) -> Tensor:
     """The golden value of a tensor, a function of its official name and shape."""
     leaf = name.rsplit('.', maxsplit=1)[-1]
     if leaf == 'num_batches_tracked':
         return torch.tensor(0)
-    x = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
+    x = draw(zlib.crc32(name.encode()), shape)
     if leaf == 'running_var':
         x = 1 + 0.5 * np.tanh(x)
     elif leaf in ('running_mean', 'bias'):

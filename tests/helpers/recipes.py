@@ -3,10 +3,13 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS
 
+from .uninitialized import Uninitialized
+
 
 def trained_parameters(cfg):
     """(learning rate, weight decay) of every parameter, by its name."""
-    model = MODELS.build(cfg.model)
+    with Uninitialized():
+        model = MODELS.build(cfg.model)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     assert isinstance(wrapper.optimizer, torch.optim.AdamW)
     groups = {id(p): (group['lr'], group['weight_decay']) for group in wrapper.param_groups for p in group['params']}

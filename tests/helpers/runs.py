@@ -1,6 +1,55 @@
-"""Shared by the tests of the tools: settings of a short run, its log, and how a tool should fail."""
+"""Shared by the tests of the tools: how they are run, settings of a short run, its log, and how a tool should fail."""
 import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment() -> dict[str, str]:
+    return dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS='ignore')
+
+
+def run_afresh(folder: Path, *args: object, timeout: float = 300) -> subprocess.CompletedProcess:
+    """Run ``python`` as a user does, in the given folder; returns the finished process with its output."""
+    return subprocess.run([sys.executable, *map(str, args)], cwd=folder, capture_output=True, text=True, timeout=timeout,
+                          check=False, env=environment())
+
+
+class Zygote:
+    """Runs tools in processes of their own that need not import torch and all the rest first: see ``helpers.zygote``."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([sys.executable, Path(__file__).with_name('zygote.py')], env=environment(),
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+    def run(self, folder: Path, *args: object, timeout: float = 300) -> subprocess.CompletedProcess:
+        """As ``run_afresh``."""
+        command = [*map(str, args)]
+        with tempfile.NamedTemporaryFile('r') as stdout, tempfile.NamedTemporaryFile('r') as stderr:
+            run = dict(arguments=command, folder=str(folder), environment=environment(), stdout=stdout.name,
+                       stderr=stderr.name)
+            self.process.stdin.write(json.dumps(run).encode() + b'\n')
+            child = self._answer()
+            if not select.select([self.process.stdout], [], [], timeout)[0]:
+                os.kill(child, 9)
+                self._answer()
+                raise subprocess.TimeoutExpired(command, timeout, stdout.read(), stderr.read())
+            return subprocess.CompletedProcess(command, self._answer(), stdout.read(), stderr.read())
+
+    def _answer(self) -> int:
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f'the process that forks the tools has ended with {self.process.wait()}')
+        return int(line)
+
+    def end(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(60)
 
 
 def options(data_root, interval, **settings):

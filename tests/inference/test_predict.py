@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.reduced import ROOT
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from PIL import Image
@@ -231,7 +232,7 @@ def test_a_backbone_by_its_name(tmp_path):
 @pytest.mark.parametrize('arguments, words', [
     (['smt-smal'], 'did you mean.*smt-small'), (['nowhere.py'], 'no config nowhere.py'),
     (['segmentation', 'nowhere.pth'], 'nowhere.pth'), ([SEGMENTOR, 'official'], 'no weights of .* are published'),
-    (['segmentation', 'restoration'], 'does not fit'),
+    (['segmentation', 'restoration'], 'does not fit'), ([None], 'not None'), (['segmentation', None, 'cuda:77'], 'cuda:77'),
 ])
 def test_what_cannot_be_loaded_is_explained(arguments, words):
     with pytest.raises((ValueError, FileNotFoundError), match=words):
@@ -270,3 +271,56 @@ def test_the_inferencers_of_mmseg_and_mmdet_take_our_configs(package, inferencer
         assert np.allclose(sorted(found[0]['scores']), sorted(expected.scores), atol=1e-6)
     assert theirs(picture[..., ::-1].copy())['predictions'] is not None
     assert len(theirs(str(files))['predictions']) == 3
+
+
+@pytest.mark.parametrize('mode', ['I;16', 'LA', 'P', 'CMYK', 'RGBA'])
+def test_images_of_pillow_in_any_mode_are_those_of_their_files(mode, picture, restorer, segmentor, tmp_path):
+    image = Image.fromarray(picture)
+    if mode == 'I;16':
+        image = Image.fromarray(np.asarray(image.convert('L')).astype(np.uint16) * 200)
+    elif mode in ('LA', 'RGBA'):
+        image.putalpha(image.convert('L'))
+        image = image.convert(mode)
+    else:
+        image = image.convert(mode)
+    path = tmp_path / ('image.tif' if mode == 'CMYK' else 'image.png')
+    image.save(path)
+    assert segmentor.predict(image).image.mean() == pytest.approx(segmentor.predict(path).image.mean(), abs=4)
+    given, read = restorer.read(Image.open(path)), restorer.read(path)
+    assert given.dtype == read.dtype
+    assert mode == 'CMYK' or (given.alpha is None) == (read.alpha is None)  # OpenCV gives CMYK an alpha channel
+
+
+def test_photographs_are_restored_upright(picture, restorer, tmp_path):
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(picture).save(tmp_path / 'held.jpg', exif=exif, quality=100)
+        held, upright = restorer.read(tmp_path / 'held.jpg').pixels, restorer.read(Image.open(tmp_path / 'held.jpg')).pixels
+        assert held.shape == upright.shape and abs(held - upright).mean() < 0.02
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (dict(batch_size=0), 'batch_size=0'), (dict(batch_size=-1), 'batch_size=-1'), (dict(tile=-5), 'tile=-5')])
+def test_wrong_numbers_are_explained(arguments, words, picture, segmentor):
+    with pytest.raises(ValueError, match=words):
+        segmentor.predict([picture], **arguments)
+
+
+def test_an_image_that_is_too_thin_is_explained(segmentor):
+    with pytest.raises(ValueError, match='2000 x 1 pixels'):
+        segmentor.predict(np.zeros((1, 2000, 3), np.uint8))
+
+
+@pytest.mark.parametrize('source', [None, b'bytes'])
+def test_other_things_are_no_images(source, segmentor):
+    with pytest.raises(ValueError, match=type(source).__name__):
+        segmentor.predict(source)
+
+
+def test_a_wrapped_data_set_and_a_file_of_classes(tmp_path):
+    config = Config.fromfile(SEGMENTOR)
+    (tmp_path / 'classes.txt').write_text('\n'.join('abcdefghij'))
+    dataset = dict(config.test_dataloader.dataset, metainfo=dict(classes=str(tmp_path / 'classes.txt')))
+    config.test_dataloader.dataset = dict(type='ConcatDataset', datasets=[dataset])
+    assert mmvisattn.load(config).classes == tuple('abcdefghij')

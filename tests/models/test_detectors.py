@@ -143,11 +143,11 @@ default_hooks = dict(logger=dict(interval=1))
 '''
 
 
-def test_a_project_of_mmdets_own_trains_with_one_line_changed(miniature_coco, run_tool, tmp_path):
+def test_a_project_of_mmdets_own_trains_with_one_line_changed(miniature_coco, run_afresh, tmp_path):
     mim = Path(mmdet.__file__).parent / '.mim'
     (tmp_path / 'project.py').write_text(
         PROJECT.format(folder=f"'{mim}/configs", data=str(miniature_coco)))
-    done = run_tool(mim / 'tools' / 'train.py', 'project.py', '--work-dir', 'run')
+    done = run_afresh(mim / 'tools' / 'train.py', 'project.py', '--work-dir', 'run')
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for path in (tmp_path / 'run').glob('*/vis_data/scalars.json')
                for line in path.read_text().splitlines()]

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.reduced import ROOT
-from helpers.runs import scalars
+from helpers.runs import run_afresh, scalars
 
 TRAIN, RESTORE, REPORT = (ROOT / 'tools' / name for name in ('train.py', 'restore.py', 'report.py'))
 CONFIG = ROOT / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py'
@@ -36,11 +36,11 @@ def trained(run_tool_in, tmp_path_factory):
     return folder
 
 
-def test_training_evaluates_and_resumes(trained, run_tool_in):
+def test_training_evaluates_and_resumes(trained):
     scores = [record['PSNR'] for record in scalars(trained / 'run') if 'PSNR' in record]
     assert len(scores) == 2 and all(10 < score < 50 for score in scores)
-    done = run_tool_in(trained, TRAIN, 'small.py', '--work-dir', 'run', '--resume', trained / 'run/iter_2.pth',
-                       '--cfg-options', 'data_root=clean')
+    done = run_afresh(trained, TRAIN, 'small.py', '--work-dir', 'run', '--resume', trained / 'run/iter_2.pth',
+                      '--cfg-options', 'data_root=clean')
     assert done.returncode == 0, done.stderr
     assert [record['step'] for record in scalars(trained / 'run') if 'loss' in record][4:] == [3, 4]
 
@@ -81,7 +81,7 @@ def test_a_folder_is_restored_and_failures_are_reported(trained, run_tool_in, tm
 def test_a_file_is_restored(trained, run_tool_in):
     source = trained / 'clean/val/0.png'
     command = (RESTORE, source, 'one.jpg', '--config', 'small.py', '--checkpoint', 'run/iter_4.pth')
-    done = run_tool_in(trained, *command)
+    done = run_afresh(trained, *command)
     assert done.returncode == 0, done.stderr
     assert cv2.imread(str(trained / 'one.jpg')).shape == (40, 50, 3)
     onto_itself = run_tool_in(trained, RESTORE, source, source, *command[3:], '--overwrite')

@@ -65,18 +65,18 @@ def test_resume_continues_from_a_path(run_tool, trained, miniature, tmp_path):
     assert 'LR is set based on batch size of 16' in done.stdout + done.stderr
 
 
-def test_two_processes_train_with_gloo(run_tool, miniature, tmp_path):
-    done = run_tool('-m', 'torch.distributed.run', '--nproc-per-node=2', '--master-port=0', '--rdzv-backend=c10d',
-                    '--rdzv-endpoint=localhost:0', TOOLS / 'train.py', CONFIG, '--launcher', 'pytorch',
-                    '--work-dir', tmp_path / 'run', *options(miniature))
+def test_two_processes_train_with_gloo(run_afresh, miniature, tmp_path):
+    done = run_afresh('-m', 'torch.distributed.run', '--nproc-per-node=2', '--master-port=0', '--rdzv-backend=c10d',
+                      '--rdzv-endpoint=localhost:0', TOOLS / 'train.py', CONFIG, '--launcher', 'pytorch',
+                      '--work-dir', tmp_path / 'run', *options(miniature))
     assert done.returncode == 0, done.stderr[-3000:]
     assert [r['step'] for r in scalars(tmp_path / 'run') if 'mIoU' in r] == [2, 4]
     assert 'Distributed training: True' in done.stdout + done.stderr
 
 
-def test_testing_paints_and_writes(run_tool, trained, miniature, tmp_path):
-    done = run_tool(TOOLS / 'test.py', CONFIG, trained / 'iter_4.pth', '--work-dir', tmp_path / 'run', '--show-dir',
-                    tmp_path / 'painted', '--out', tmp_path / 'labels', *options(miniature))
+def test_testing_paints_and_writes(run_afresh, trained, miniature, tmp_path):
+    done = run_afresh(TOOLS / 'test.py', CONFIG, trained / 'iter_4.pth', '--work-dir', tmp_path / 'run', '--show-dir',
+                      tmp_path / 'painted', '--out', tmp_path / 'labels', *options(miniature))
     assert done.returncode == 0, done.stderr
     assert 'mIoU' in done.stdout + done.stderr
     painted = sorted((tmp_path / 'painted').rglob('*.png'))
@@ -122,14 +122,15 @@ model = dict(
     return path
 
 
-def test_attention_is_drawn_for_any_image_and_checkpoint(run_tool, crossformer, miniature, tmp_path):
+def test_attention_is_drawn_for_any_image_and_checkpoint(run_tool, run_afresh, crossformer, miniature, tmp_path):
     from mmengine.config import Config
     from mmengine.registry import MODELS
     image = next((miniature / 'images' / 'training').iterdir())
     model = MODELS.build(dict(Config.fromfile(crossformer).model, _scope_='mmseg'))
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'trained.pth')
-    for arguments in (['--config', crossformer, '--checkpoint', 'trained.pth', '--point', 0, 1], ['--backbone', 'smt-tiny']):
-        done = run_tool(TOOLS / 'visualize_attention.py', image, '--out', 'attention.png', *arguments)
+    for run, arguments in ((run_afresh, ['--config', crossformer, '--checkpoint', 'trained.pth', '--point', 0, 1]),
+                           (run_tool, ['--backbone', 'smt-tiny'])):
+        done = run(TOOLS / 'visualize_attention.py', image, '--out', 'attention.png', *arguments)
         assert done.returncode == 0, done.stderr
         picture = cv2.imread(str(tmp_path / 'attention.png'))
         assert picture.shape[1] > 1000 and np.ptp(picture) == 255
@@ -145,9 +146,9 @@ def test_attention_without_valid_input_is_explained(run_tool, miniature, trained
                    '--config')
 
 
-def test_make_miniature(run_tool, tmp_path):
+def test_make_miniature(run_tool, run_afresh, tmp_path):
     args = (TOOLS / 'make_miniature.py', 'set', '--num-training', 2, '--num-validation', 1)
-    done = run_tool(*args)
+    done = run_afresh(*args)
     assert done.returncode == 0 and 'training: 100%' in done.stderr
     assert len(list((tmp_path / 'set').rglob('*.jpg'))) == 3
     assert_refused(run_tool(*args), 'set', 'exists')

@@ -40,6 +40,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
+        if self.path == '/login':
+            self.send_header('Content-Type', 'text/html; charset=utf-8')
         if self.server.tag:
             self.send_header('ETag', self.server.tag)
         self.send_header('Content-Length', str(len(content) - start))
@@ -170,3 +172,15 @@ def test_weights_that_nobody_publishes(tmp_path, monkeypatch):
     monkeypatch.setenv('MMVISATTN_HOME', str(tmp_path))
     with pytest.raises(DownloadError, match='no weights of toy'):
         catalog.official_weights(entry())
+
+
+def test_a_page_that_says_so_is_no_file(server, tmp_path):
+    server.files['/login'] = b'Please log in.'
+    with pytest.raises(DownloadError, match='web page'):
+        fetch(f'{server.url}/login', tmp_path / 'model.pth')
+
+
+def test_a_file_in_a_folder_that_cannot_be_written_is_used(tmp_path, monkeypatch):
+    (tmp_path / 'model.pth').write_bytes(CONTENT)
+    monkeypatch.setattr('mmvisattn.weights.download.FileLock', None)
+    assert fetch('http://127.0.0.1:9/model.pth', tmp_path / 'model.pth').read_bytes() == CONTENT

@@ -3,7 +3,6 @@ import argparse
 import datetime
 import os
 import pickle
-import subprocess
 import sys
 import types
 import zipfile
@@ -105,7 +104,7 @@ OBJECTS = Reduces(np.dtype, ('O',))
     Reduces(np.float64(0).__reduce__()[0], (OBJECTS, b'A' * 8)),
     Reduces(np.float64(0).__reduce__()[0], (np.dtype('f8'), b'A')),
 ], ids=['nested', 'objects', 'huge', 'nonsense', 'object state', 'short state', 'object scalar', 'short scalar'])
-def test_crafted_arrays_are_refused_or_read_as_nothing(content, tmp_path):
+def test_crafted_arrays_are_refused_or_read_as_nothing(content, run_tool, tmp_path):
     """In a separate process, because numpy's own constructors would crash it."""
     torch.save(dict(state_dict=STATE, meta=content), tmp_path / 'hostile.pth')
     code = f"""
@@ -115,8 +114,7 @@ try:
 except ValueError as error:
     print('refused:', error)
 """
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False,
-                          env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+    done = run_tool('-c', code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith((f'{list(STATE)}', 'refused: '))
 

@@ -138,7 +138,8 @@ class GroupAttention(BaseModule):
                 attended.append(self.attend_in_chunks(tokens, table, chunk_rows))
             else:
                 attend = partial(self.attend, bias=bias_between_tokens(table, 0, rows))
-                attended.append(in_chunks(attend, tokens, dim=0, elements_each=3 * tokens.shape[1] * tokens.shape[2]))
+                elements = 3 * tokens.shape[1] * tokens.shape[2]  # per group
+                attended.append(in_chunks(attend, tokens, within=self, dim=0, elements_each=elements))
         return self.proj(grouping.ungroup(attended, x.shape))
 
 
@@ -154,7 +155,8 @@ class FeedForward(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.flatten(0, 2)
         hidden = self.fc1.out_features
-        return in_chunks(lambda t: self.fc2(self.act(self.fc1(t))), tokens, dim=0, elements_each=hidden).view_as(x)
+        return in_chunks(
+            lambda t: self.fc2(self.act(self.fc1(t))), tokens, within=self, dim=0, elements_each=hidden).view_as(x)
 
 
 class ActivationCooling(BaseModule):
@@ -360,6 +362,9 @@ class CrossFormer(Backbone):
 
     def stage_modules(self) -> list[list[nn.Module]]:
         return [[self.stages[0].embedding, self.stages[0].norm], *([stage] for stage in self.stages)]
+
+    def output_norms(self) -> dict[int, nn.Module]:
+        return dict(zip(self.out_indices, self.out_norms))
 
     def unbuilt_names(self) -> tuple[str, ...]:
         return tuple(f'stages.{i}.' for i in range(self.num_built, len(self.out_channels)))

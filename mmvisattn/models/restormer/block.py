@@ -74,7 +74,7 @@ class MDTA(BaseModule):
         """The cosines (B, heads, c, c) between queries and keys, and the values (B, H, W, dims), of ``norm(x)``."""
         products, squares, values = [], [], []
         elements = len(x) * self.qkv.out_channels * x.shape[-1]  # per row
-        for chunk in chunks_of(x, dim=2, elements_each=elements, halo=1):
+        for chunk in chunks_of(x, [self, norm], dim=2, elements_each=elements, halo=1):
             qkv = self.qkv_dwconv(self.qkv(norm(chunk.take(x))))
             q, k, v = chunk.crop(qkv).permute(0, 2, 3, 1).chunk(3, dim=-1)
             values.append(v)
@@ -88,8 +88,9 @@ class MDTA(BaseModule):
         of_q, of_k = rearrange(norms, 's b (n c) -> s b n c', n=self.num_heads)
         return torch.stack(products).sum(0) / (of_q[..., None] * of_k[..., None, :]), torch.cat(values, dim=1)
 
-    def attend_to(self, x: Tensor, norm: nn.Module) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.Module | None = None) -> Tensor:
         """The attention of ``norm(x)``; the norm is applied chunk by chunk, so its result is never stored as a whole."""
+        norm = norm or nn.Identity()
         cosines, values = self.cosines(to_fast_format(x), norm)
         attention = (cosines * self.temperature).softmax(-1)
         height = x.shape[-2]
@@ -103,9 +104,6 @@ class MDTA(BaseModule):
         y = values.flatten(1, 2) @ matrix.to(values.dtype).mT
         y = y if self.proj.bias is None else y + self.proj.bias.to(y.dtype)
         return rearrange(y, 'b (h w) c -> b c h w', h=height)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.attend_to(x, nn.Identity())
 
 
 class GDFN(BaseModule):
@@ -160,8 +158,8 @@ class RestormerBlock(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         x = to_fast_format(x)
-        x = x + self.drop_path(self.attn.attend_to(x, self.norm1))
+        x = x + self.drop_path(self.attn(x, self.norm1))
         if self.training:  # DropPath acts on whole samples, so no chunks
             return self.feed_forward(x)
         elements = len(x) * self.ffn.project_in.out_channels * x.shape[-1]  # per row
-        return in_chunks(self.feed_forward, x, dim=2, elements_each=elements, halo=1)
+        return in_chunks(self.feed_forward, x, within=self, dim=2, elements_each=elements, halo=1)

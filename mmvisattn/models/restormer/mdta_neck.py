@@ -8,7 +8,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor
 
 from mmvisattn.layers import BlockSequence, to_contiguous
-from mmvisattn.models.backbone import InitCfg
+from mmvisattn.models.backbone import InitCfg, check_maps
 from mmvisattn.registry import MODELS
 
 from .block import RestormerBlock
@@ -52,6 +52,7 @@ class MDTANeck(BaseModule):
             for dims, n in zip(in_channels, heads))
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        check_maps('MDTANeck', maps)
         if len(maps) != len(self.levels):
             raise ValueError(f'MDTANeck: {len(maps)} maps for {len(self.levels)} in_channels')
         return to_contiguous(level(x) for x, level in zip(maps, self.levels))

@@ -140,7 +140,7 @@ class SMTBlock(BaseModule):
         if self.training:  # DropPath acts on whole samples, so no chunks
             return self.feed_forward(x)
         elements = len(x) * self.mlp.fc1.out_features * x.shape[-1]  # per row
-        return in_chunks(self.feed_forward, x, dim=2, elements_each=elements, halo=1)
+        return in_chunks(self.feed_forward, x, within=self, dim=2, elements_each=elements, halo=1)
 
 
 class Stage(BaseModule):
@@ -235,6 +235,9 @@ class SMT(Backbone):
 
     def stage_modules(self) -> list[list[nn.Module]]:
         return [[self.stages[0].embedding], *([stage] for stage in self.stages)]
+
+    def output_norms(self) -> dict[int, nn.Module]:
+        return {i: stage.norm for i, stage in enumerate(self.stages)}
 
     def unbuilt_names(self) -> tuple[str, ...]:
         return tuple(f'stages.{i}.' for i in range(self.num_built, len(self.out_channels)))

@@ -91,4 +91,4 @@ class ScaleAwareModulation(BaseModule):
         if self.training:  # batch norm takes its statistics from whole maps, so no chunks
             return self.modulate(value, *heads)
         elements = 2 * len(x) * self.aggregation.mix.in_channels * x.shape[-1]  # per row
-        return in_chunks(self.modulate, value, *heads, dim=2, elements_each=elements)
+        return in_chunks(self.modulate, value, *heads, within=self, dim=2, elements_each=elements)

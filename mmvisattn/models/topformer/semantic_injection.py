@@ -9,7 +9,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from mmvisattn.layers import ConvNormAct, to_contiguous, to_fast_format
-from mmvisattn.models.backbone import InitCfg
+from mmvisattn.models.backbone import InitCfg, check_maps
 from mmvisattn.registry import MODELS
 
 from .semantics_extractor import SemanticsExtractor, pyramid_pooling
@@ -98,6 +98,7 @@ class SemanticInjection(BaseModule):
             Injection(in_channels[level], out_channels, fusion, norm_cfg) for level in injected_levels)
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        check_maps('SemanticInjection', inputs)
         num_levels = len(self.in_channels)
         if len(inputs) != num_levels + (self.extractor is None):
             raise ValueError(

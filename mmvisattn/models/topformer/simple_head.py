@@ -2,12 +2,12 @@
 
 Difference from the released code: the head does not change its inputs in place.
 """
-from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from torch import Tensor
 
-from mmvisattn.layers import to_fast_format
+from mmvisattn.layers import ConvNormAct, to_fast_format
+from mmvisattn.models.backbone import check_maps
 from mmvisattn.registry import MODELS
 
 
@@ -35,11 +35,12 @@ class SimpleHead(BaseDecodeHead):
         if depthwise and self.in_channels[0] != self.channels:
             raise ValueError(f'SimpleHead with depthwise=True keeps the channels, so channels={self.channels} must be '
                              f'in_channels={self.in_channels[0]}')
-        self.fuse = ConvModule(
-            self.in_channels[0], self.channels, 1, groups=self.channels if depthwise else 1, conv_cfg=self.conv_cfg,
-            norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
+        self.fuse = ConvNormAct(
+            self.in_channels[0], self.channels, 1, self.norm_cfg, self.act_cfg and self.act_cfg['type'],
+            groups=self.channels if depthwise else 1, conv_cfg=self.conv_cfg)
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
+        check_maps('SimpleHead', inputs)
         x, *others = [to_fast_format(x) for x in self._transform_inputs(inputs)]
         for other in others:
             x = x + resize(other, x.shape[-2:], mode='bilinear', align_corners=self.align_corners)

@@ -205,17 +205,3 @@ def test_classifier_files_load_without_their_extra_tensors():
         'layers.2.blocks.1.attn_mask': torch.zeros(4, 49, 49)}
     report = load_official(CrossFormer('tiny'), dict(model=state | extra))
     assert report.dropped == list(extra) and len(report.loaded) == len(state)
-
-
-def test_compiles_one_graph_per_size_not_per_block():
-    torch._dynamo.reset()
-    model = CASE.build().eval()
-    compiled = torch.compile(model, fullgraph=True, backend='eager')
-    counters = torch._dynamo.utils.counters
-    counters.clear()
-    with torch.inference_mode():
-        for size in ((64, 64), (130, 96), (64, 64)):
-            x = torch.randn(1, 3, *size)
-            for output, expected in zip(compiled(x), model(x)):
-                torch.testing.assert_close(output, expected)
-    assert counters['stats']['unique_graphs'] == 2

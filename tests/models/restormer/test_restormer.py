@@ -132,6 +132,7 @@ def test_recomputed_activations_give_the_same_gradients():
         torch.testing.assert_close(p.grad, q.grad)
 
 
+@pytest.mark.no_cover  # as in test_contract.py
 def test_compiles_as_one_graph():
     model = tiny()
     compiled = torch.compile(model, fullgraph=True, backend='eager')

@@ -129,7 +129,7 @@ def test_inference_in_chunks_changes_nothing(monkeypatch):
     with torch.inference_mode():
         expected = model(x)
         monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 5000)
-        assert len(chunks.chunks_of(x, dim=2, elements_each=100)) > 1
+        assert len(chunks.chunks_of(x, [model], dim=2, elements_each=100)) > 1
         for output, whole in zip(model(x), expected):
             torch.testing.assert_close(output, whole, atol=1e-5, rtol=1e-5)
         with torch.autocast('cpu', torch.bfloat16):

@@ -35,3 +35,23 @@ def test_a_depthwise_head_scales_each_channel():
 def test_unequal_channels_are_named():
     with pytest.raises(ValueError, match='in_channels'):
         build(in_channels=[6, 6, 8])
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_parameters_of_half_precision_beside_statistics_of_single_precision(training):
+    """As FSDP's mixed precision leaves them."""
+    head = build().train(training)
+    for p in head.parameters():
+        p.data = p.data.bfloat16()
+    logits = head([torch.randn(2, 6, 8, 12, dtype=torch.bfloat16) for _ in range(3)])
+    assert logits.dtype == torch.bfloat16 and logits.isfinite().all()
+
+
+@pytest.mark.parametrize('name, settings', [
+    ('SimpleHead', dict(in_channels=[6, 6], in_index=[0, 1], channels=5, num_classes=4, norm_cfg=dict(type='BN'))),
+    ('SemanticInjection', dict(in_channels=[6], out_channels=4, injected_levels=(0,))),
+    ('MDTANeck', dict(in_channels=[6, 6], num_heads=2))])
+@pytest.mark.parametrize('x', [torch.zeros(6, 8, 8), torch.zeros(1, 6, 8, 8, dtype=torch.uint8)], ids=['no batch', 'uint8'])
+def test_what_is_no_map_is_explained(name, settings, x):
+    with pytest.raises(ValueError, match=f'{name} takes floating-point maps.*{x.dtype}'):
+        MODELS.build(dict(settings, type=f'mmvisattn.{name}'))([x, x])
