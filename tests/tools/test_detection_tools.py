@@ -21,7 +21,7 @@ def options(data_root, **settings):
 @pytest.fixture(scope='module')
 def trained(miniature_coco, tmp_path_factory):
     folder = tmp_path_factory.mktemp('detector')
-    done = runs.run_afresh(folder, TRAIN, CONFIG, '--work-dir', 'run', *options(miniature_coco))
+    done = runs.run_afresh(folder, TRAIN, CONFIG, '--work-dir', 'run', '--seed', 3, *options(miniature_coco))
     assert done.returncode == 0, done.stderr
     return folder
 
