@@ -1,5 +1,6 @@
 """Walking through configs, and changing what a machine needs changed."""
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from mmengine.fileio import list_from_file
@@ -18,14 +19,17 @@ def dicts_in(node: object) -> Iterator[dict]:
             yield from dicts_in(child)
 
 
-def classes_of(dataset: dict) -> tuple[str, ...]:
-    """The classes of a data set in a config: chosen there, as names or as the path of a list, or those of its type; an empty
-    tuple if neither names them. The scope is the current one."""
-    chosen, kind = (dataset.get('metainfo') or {}).get('classes'), dataset.get('type')
-    if isinstance(chosen, str):
-        chosen = list_from_file(chosen)
-    metainfo = getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, 'METAINFO', {})
-    return tuple(chosen or metainfo.get('classes') or ())
+def metainfo_of(dataset: dict) -> dict:
+    """The classes, palette … of a data set in a config: of its type, in the current scope, or chosen in the config.
+
+    As in mmengine, the config may name a file that lists the classes.
+    """
+    kind = dataset.get('type')
+    with DATASETS.switch_scope_and_registry(None) as registry:
+        metainfo = getattr(registry.get(kind) if isinstance(kind, str) else kind, 'METAINFO', {})
+    chosen = dataset.get('metainfo') or {}
+    lists = {key: list_from_file(value) for key, value in chosen.items() if isinstance(value, str) and Path(value).is_file()}
+    return {**metainfo, **chosen, **lists}
 
 
 def without_sync_bn(model: Node) -> Node:

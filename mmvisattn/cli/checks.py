@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from mmvisattn.config import classes_of, dicts_in
+from mmvisattn.config import dicts_in, metainfo_of
 from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
 from mmvisattn.models.backbone import Backbone
 
@@ -151,9 +151,9 @@ def check_data(cfg: Config, *names: str) -> None:
 
 
 def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
-    """The classes of a data set, see ``classes_of``."""
+    """The classes of a data set; an empty tuple if nothing names them."""
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-        return classes_of(dataset)
+        return tuple(metainfo_of(dataset).get('classes') or ())
 
 
 def _categories(path: Path) -> list[str]:

@@ -11,11 +11,11 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, TRANSFORMS
+from mmengine.registry import TRANSFORMS
 from mmengine.structures import BaseDataElement
 from torch.hub import tqdm  # which stands in for tqdm where that is not installed
 
-from mmvisattn.config import classes_of, dicts_in
+from mmvisattn.config import dicts_in, metainfo_of
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.restoration.pictures import Picture, decode_picture
 from mmvisattn.restoration.restoring import restore_picture
@@ -106,8 +106,8 @@ class PipelinePredictor(Predictor[Array]):
         kept = [transform for transform in transforms if not _name(transform).startswith('Load')]
         self.pipeline = Compose(kept)
         self.pipeline_at_own_scale = Compose([transform for transform in kept if _name(transform) != 'Resize'])
-        self.classes = classes_of(dataset)
-        metainfo = dict(getattr(DATASETS.get(dataset['type']), 'METAINFO', {}), **(dataset.get('metainfo') or {}))
+        metainfo = metainfo_of(dataset)
+        self.classes = tuple(metainfo.get('classes') or ())
         self.palette = palette_for(self.classes, metainfo.get('palette'))
 
     def read(self, source: Source) -> Array:

@@ -318,6 +318,11 @@ def test_other_things_are_no_images(source, segmentor):
         segmentor.predict(source)
 
 
+def test_classes_and_colors_are_those_of_mmsegs_data_set():
+    predictor = mmvisattn.load('topformer-tiny_simple-head_8xb2-160k_ade20k-512x512')
+    assert len(predictor.classes) == 150 and predictor.palette[0] == (120, 120, 120)
+
+
 def test_a_wrapped_data_set_and_a_file_of_classes(tmp_path):
     config = Config.fromfile(SEGMENTOR)
     (tmp_path / 'classes.txt').write_text('\n'.join('abcdefghij'))
