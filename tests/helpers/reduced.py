@@ -10,7 +10,7 @@ from mmvisattn.config import dicts_in, without_sync_bn
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
 DETECTORS = [path for path in CONFIGS if re.search(r'-\d+e_', path.stem)]
-RESTORERS = [path for path in CONFIGS if re.match(r'restormer(-small)?_', path.stem)]
+RESTORERS = [path for path in CONFIGS if re.match(r'(restormer(-small|-light)?|dncnn)_', path.stem)]
 SEGMENTORS = [path for path in CONFIGS if path not in DETECTORS and path not in RESTORERS]
 
 
