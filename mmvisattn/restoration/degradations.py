@@ -31,7 +31,6 @@ class AddGaussianNoise(BaseTransform):
         return results
 
 
-
 def rain_streaks(height: int, width: int, density: float, length: float, angle: float, random: Any) -> np.ndarray:
     """A layer of rain (H, W), float32 of 0 to 1: random drops, drawn out along one direction by the exposure.
 
