@@ -74,8 +74,9 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
     Raises:
         UsageError: if a key is none of the config, or its value cannot stand there.
     """
+    present = cfg.to_dict()
     for path in options:
-        _check_key(path, cfg.to_dict())
+        _check_key(path, present)
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError, AttributeError) as error:
