@@ -97,6 +97,8 @@ def check_settings(cfg: Config) -> None:
             raise UsageError(f'the config has {key}, and nothing would read it{did_you_mean(alike)}')
     if cfg.get('load_from') and '://' not in str(cfg.load_from) and not Path(cfg.load_from).is_file():
         raise UsageError(f'load_from={shown(cfg.load_from)}: there is no such checkpoint')
+    if not isinstance(cfg.get('custom_hooks') or [], (list, tuple)):
+        raise UsageError(f'custom_hooks={shown(cfg.custom_hooks)} must be a list')
     for part, least in LEAST.items():
         if not isinstance(cfg.get(part) or {}, dict):
             raise UsageError(f'{part}={shown(cfg[part])} must be a dict')
@@ -105,6 +107,11 @@ def check_settings(cfg: Config) -> None:
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if value is not None and not (number and value >= lowest and not value % 1 > 0):
                 raise UsageError(f'{part}.{key}={shown(value)} must be a whole number, at least {lowest}')
+    for name in LOADERS:
+        loader = cfg.get(name) or {}
+        if loader.get('persistent_workers') and loader.get('num_workers') == 0:
+            raise UsageError(f'{name}.persistent_workers=True needs workers, and num_workers=0; '
+                             f'set {name}.persistent_workers=False, too')
 
 
 def check_path(key: str, value: object) -> None:
