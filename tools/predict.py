@@ -17,11 +17,21 @@ from mmvisattn.cli.arguments import read_config, run_tool
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import Parser, UsageError, check_folder
 from mmvisattn.files import written_whole
-from mmvisattn.inference import DetectionResult, Predictor, RestorationResult, Result, SegmentationResult, load, video
+from mmvisattn.inference import (
+    ClassificationResult,
+    DetectionResult,
+    Predictor,
+    RestorationResult,
+    Result,
+    SegmentationResult,
+    load,
+    video,
+)
 from mmvisattn.restoration.pictures import image_files
 
 # Where the data of a result go: the folder and the suffix.
-DATA = {SegmentationResult: ('labels', '.png'), DetectionResult: ('boxes', '.json')}
+DATA = {ClassificationResult: ('scores', '.json'), SegmentationResult: ('labels', '.png'),
+        DetectionResult: ('boxes', '.json')}
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,7 +44,8 @@ def parse_args() -> argparse.Namespace:
                         'with the package)')
     parser.add_argument('--out', type=Path, default=Path('predictions'), help='folder of the results (default: %(default)s)')
     parser.add_argument('--data', action='store_true',
-                        help='write the data, too: labels as PNG to OUT/labels, or COCO results to OUT/boxes')
+                        help='write the data, too: labels as PNG to OUT/labels, COCO results to OUT/boxes, or the five '
+                        'highest scores to OUT/scores')
     parser.add_argument('--tile', type=int, help='work in square tiles of this many pixels a side, for large images')
     parser.add_argument('--batch', type=int, default=1, help='images or frames computed together (default: %(default)s)')
     parser.add_argument('--device', help='default: cuda if PyTorch finds a GPU, else cpu')
@@ -80,12 +91,18 @@ def outputs_of(paths: list[Path], args: argparse.Namespace, results: type[Result
 
 
 def write_data(result: Result, target: Path) -> None:
-    """Labels or boxes in a file."""
+    """Labels, boxes or scores in a file."""
     if isinstance(result, SegmentationResult):
         result.save_labels(target)
+        return
+    if isinstance(result, ClassificationResult):
+        data = dict(name=target.stem, results=result.top())
     elif isinstance(result, DetectionResult):
-        with written_whole(target) as unfinished:
-            unfinished.write_text(json.dumps(dict(name=target.stem, classes=result.classes, results=result.to_coco())))
+        data = dict(name=target.stem, classes=result.classes, results=result.to_coco())
+    else:
+        return
+    with written_whole(target) as unfinished:
+        unfinished.write_text(json.dumps(data))
 
 
 def picture_of_frame(result: Result) -> np.ndarray:
@@ -205,6 +222,8 @@ def main() -> None:
         raise UsageError(f'--model {args.model} is a backbone alone, which predicts nothing; it is for training')
     if args.tile and predictor.results is DetectionResult:
         raise UsageError('--tile: objects would be cut in two, so detectors take images as a whole')
+    if args.tile and predictor.results is ClassificationResult:
+        raise UsageError('--tile: classifiers take images as a whole')
     outputs = outputs_of(paths, args, predictor.results)
     check_outputs(outputs, args.out)
     work = Work(args, predictor, outputs)
