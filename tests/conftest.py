@@ -8,7 +8,7 @@ import torch
 from helpers import runs
 
 from mmvisattn.datasets.miniature import write_miniature
-from mmvisattn.mmpretrain_import import import_mmpretrain
+from mmvisattn.without_torchvision import import_mmpretrain
 
 
 @pytest.fixture(autouse=True)

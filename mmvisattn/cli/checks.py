@@ -14,8 +14,8 @@ from mmengine.runner import Runner
 
 from mmvisattn.config import dicts_in, metainfo_of
 from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
-from mmvisattn.mmpretrain_import import import_mmpretrain
 from mmvisattn.models.backbone import Backbone
+from mmvisattn.without_torchvision import import_mmpretrain
 
 from .misuse import config_errors
 from .usage import MISSPELLED, UsageError, did_you_mean, nearest, shown

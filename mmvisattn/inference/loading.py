@@ -12,9 +12,9 @@ from torch import nn
 
 from mmvisattn.config import without_sync_bn
 from mmvisattn.dependencies import lacking, missing_message
-from mmvisattn.mmpretrain_import import import_mmpretrain
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.weights import LoadReport, ModelEntry, find_model, load_official, load_whole, official_weights, similar_models
+from mmvisattn.without_torchvision import import_mmpretrain
 
 from .predictor import Classifier, Detector, PipelinePredictor, Predictor, Restorer, Segmentor
 

@@ -10,7 +10,7 @@ from mmengine.dataset import default_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, FUNCTIONS, MODELS, DefaultScope, init_default_scope
 
-from mmvisattn.mmpretrain_import import import_mmpretrain
+from mmvisattn.without_torchvision import import_mmpretrain
 
 pytest.importorskip('mmpretrain')
 NAME = re.compile(r'(?P<model>[a-z]+-[a-z-]+?)(?P<pretrained>_in22k-pre)?_(?P<gpus>\d+)xb(?P<batch>\d+)(-(?P<epochs>\d+)e)?'

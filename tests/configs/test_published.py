@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 from mmvisattn.config import without_sync_bn
-from mmvisattn.mmpretrain_import import import_mmpretrain
+from mmvisattn.without_torchvision import import_mmpretrain
 
 pytest.importorskip('mmdet')
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ def import_everything() -> None:
     import torch._dynamo  # noqa: F401  (which optimizers import)
 
     import mmvisattn
-    from mmvisattn.mmpretrain_import import import_mmpretrain
+    from mmvisattn.without_torchvision import import_mmpretrain
     for module in pkgutil.walk_packages(mmvisattn.__path__, 'mmvisattn.'):
         with suppress(ImportError):  # parts need mmseg or mmdet
             importlib.import_module(module.name)

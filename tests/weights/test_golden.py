@@ -8,8 +8,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
-from mmvisattn.mmpretrain_import import import_mmpretrain
 from mmvisattn.weights import load_official
+from mmvisattn.without_torchvision import import_mmpretrain
 
 TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-3}
 

@@ -6,9 +6,9 @@ import torch
 from helpers import golden
 from mmengine.registry import MODELS
 
-from mmvisattn.mmpretrain_import import import_mmpretrain
 from mmvisattn.models import TopFormer
 from mmvisattn.weights import load_official
+from mmvisattn.without_torchvision import import_mmpretrain
 
 IMAGENET = {name: tensor for name, tensor in golden.checkpoint(golden.read('topformer_t')).items()
             if not name.startswith('SIM.')}
