@@ -17,18 +17,36 @@ from mmvisattn.cli.arguments import read_config, run_tool
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import Parser, UsageError, check_folder
 from mmvisattn.files import written_whole
-from mmvisattn.inference import DetectionResult, Predictor, RestorationResult, Result, SegmentationResult, load, video
+from mmvisattn.inference import (
+    ClassificationResult,
+    DetectionResult,
+    Predictor,
+    RestorationResult,
+    Result,
+    SegmentationResult,
+    load,
+    video,
+)
 from mmvisattn.inference.predictor import SMALLEST_TILE
 from mmvisattn.restoration.pictures import image_files
 
 
-def save_boxes(result: DetectionResult, target: Path) -> None:
+def save_json(target: Path, **data: Any) -> None:
     with written_whole(target) as unfinished:
-        unfinished.write_text(json.dumps(dict(name=target.stem, classes=result.classes, results=result.to_coco())))
+        unfinished.write_text(json.dumps(dict(name=target.stem, **data)))
+
+
+def save_boxes(result: DetectionResult, target: Path) -> None:
+    save_json(target, classes=result.classes, results=result.to_coco())
+
+
+def save_scores(result: ClassificationResult, target: Path) -> None:
+    save_json(target, results=result.top())
 
 
 # Where the data of a result go: the folder, the suffix, and what writes them.
 DATA: dict[type[Result], tuple[str, str, Callable[[Any, Path], None]]] = {
+    ClassificationResult: ('scores', '.json', save_scores),
     SegmentationResult: ('labels', '.png', SegmentationResult.save_labels),
     DetectionResult: ('boxes', '.json', save_boxes),
 }
@@ -44,7 +62,8 @@ def parse_args() -> argparse.Namespace:
                         'with the package)')
     parser.add_argument('--out', type=Path, default=Path('predictions'), help='folder of the results (default: %(default)s)')
     parser.add_argument('--data', action='store_true',
-                        help='write the data, too: labels as PNG to OUT/labels, or COCO results to OUT/boxes')
+                        help='write the data, too: labels as PNG to OUT/labels, COCO results to OUT/boxes, or the five '
+                        'highest scores to OUT/scores')
     parser.add_argument('--tile', type=int, help='work in square tiles of this many pixels a side, for large images')
     parser.add_argument('--batch', type=int, default=1, help='images or frames computed together (default: %(default)s)')
     parser.add_argument('--device', help='default: cuda if PyTorch finds a GPU, else cpu')
@@ -206,6 +225,8 @@ def main() -> None:
         raise UsageError(f'--model {args.model} is a backbone alone, which predicts nothing; it is for training')
     if args.tile and predictor.results is DetectionResult:
         raise UsageError('--tile: objects would be cut in two, so detectors take images as a whole')
+    if args.tile and predictor.results is ClassificationResult:
+        raise UsageError('--tile: classifiers take images as a whole')
     outputs = outputs_of(paths, args, predictor.results)
     check_outputs(outputs, args.out)
     work = Work(args, predictor, outputs)

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from mmvisattn.config import dicts_in, metainfo_of
 from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
 from mmvisattn.models.backbone import Backbone
+from mmvisattn.without_torchvision import import_mmpretrain
 
 from .misuse import config_errors
 from .usage import MISSPELLED, UsageError, did_you_mean, nearest, shown
@@ -46,9 +47,11 @@ def check_packages(cfg: Config) -> None:
     """
     types = [str(part['type']) for part in dicts_in(list(cfg.values())) if 'type' in part]
     scopes = {cfg.get('default_scope'), *(name.split('.')[0] for name in types)}
-    for package in sorted({'mmseg', 'mmdet'} & scopes):
+    for package in sorted({'mmseg', 'mmdet', 'mmpretrain'} & scopes):
         if missing := lacking(package):
             raise UsageError(missing_message(missing, 'the config'))
+    if 'mmpretrain' in scopes:
+        import_mmpretrain()
     on_gpus = {'FocalLoss'} if torch.cuda.is_available() else set()  # on CPUs it does without
     parts = (MADE_OF_OPERATORS | on_gpus).intersection(name.split('.')[-1] for name in types)
     if parts and not installed(OPERATORS):
@@ -141,8 +144,9 @@ def check_data(cfg: Config, *names: str) -> None:
     for name, dataset in datasets_in(cfg):
         if name not in names:
             continue
-        prefixes = dataset.get('data_prefix') or {}
-        parts = {'ann_file': dataset.get('ann_file'), **(prefixes if isinstance(prefixes, dict) else {})}
+        prefixes = dataset.get('data_prefix') or dataset.get('split') or {}
+        parts = {'ann_file': dataset.get('ann_file'),
+                 **(prefixes if isinstance(prefixes, dict) else {'data_prefix': prefixes})}
         parts = {key: part for key, part in parts.items() if part}
         for key, part in dict(parts, data_root=dataset['data_root'] or '').items():
             check_path(f'{name}: {key}', part)

@@ -22,7 +22,7 @@ from mmvisattn.restoration.restoring import restore_picture
 from mmvisattn.restoration.tiling import tile_starts
 from mmvisattn.weights.download import is_url
 
-from .results import DetectionResult, RestorationResult, Result, SegmentationResult
+from .results import ClassificationResult, DetectionResult, RestorationResult, Result, SegmentationResult
 from .sources import Source, as_bytes, content_of, listed, pixels_of
 
 Array = np.ndarray
@@ -193,6 +193,19 @@ def _tiles(side: int, tile: int, overlap: int) -> list[tuple[int, int, int, int]
     starts = tile_starts(side, tile, overlap)
     cuts = [0, *((before + tile + after) // 2 for before, after in zip(starts, starts[1:])), side]
     return [(start, min(start + tile, side), first, last) for start, first, last in zip(starts, cuts, cuts[1:])]
+
+
+class Classifier(PipelinePredictor):
+    """A classification model; ``predict`` gives a ``ClassificationResult``."""
+    results = ClassificationResult
+
+    def run(self, images: Sequence[Array], tile: int | None = None) -> list[ClassificationResult]:
+        if tile is not None:
+            raise ValueError('tile: classifiers take images as a whole')
+        scores = [sample.pred_score.cpu().numpy() for sample in self.samples(images, self.pipeline)]
+        return [ClassificationResult(
+            np.ascontiguousarray(image[..., ::-1]), one, self.classes or [str(i) for i in range(len(one))])
+            for image, one in zip(images, scores)]
 
 
 class Detector(PipelinePredictor):
