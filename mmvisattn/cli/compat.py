@@ -1,6 +1,7 @@
 """Workarounds for faults of both lines of mmengine. (The one for mmcv's RoI operators is in ``layers/memory_format.py``.)"""
 import gc
 import os
+from datetime import timedelta
 
 import torch
 from mmengine.config import Config
@@ -33,7 +34,8 @@ def join_processes_on_cpu(cfg: Config) -> None:
     to the wrapper (``mmengine/runner/runner.py``, ``wrap_model``); both fail on CPUs, in both lines of mmengine.
     """
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+        seconds = (cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout')
+        torch.distributed.init_process_group('gloo', timeout=seconds and timedelta(seconds=seconds))
     cfg.setdefault('model_wrapper_cfg', dict(
         type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False)))

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmvisattn.cli.arguments import checkpoint_path, load_weights, read_config
-from mmvisattn.cli.checks import check_data
+from mmvisattn.cli.checks import check_data, datasets_in
 from mmvisattn.files import written_whole
 
 from .misuse import config_errors
@@ -170,7 +170,8 @@ def write_report(work_dir: Path, out: Path, data_root: str | None = None, compar
     steps, scores = run.values(task.key)
     cfg = read_config(run.config)
     if data_root:
-        cfg.val_dataloader.dataset.data_root = data_root
+        for _, dataset in datasets_in(cfg):
+            dataset['data_root'] = data_root
     check_data(cfg, 'val_dataloader')
     draw_report(task, run, cfg, out, [read_run(other) for other in compare])
     best = int(np.argmax(scores))

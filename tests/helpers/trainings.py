@@ -2,14 +2,13 @@
 import os
 import runpy
 import signal
-import socket
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import torch
-from helpers.faults import ended, start
+from helpers.faults import ended, free_port, start
 from helpers.reduced import ROOT
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
@@ -53,7 +52,7 @@ cv2.setNumThreads(0)  # its threads are not there in forked processes, which wou
 
 @HOOKS.register_module()
 class Killer(Hook):
-    """Kills the process with SIGKILL, or sends it another signal, in an iteration."""
+    """Kills the process with SIGKILL, or sends it another signal, in an iteration, unless torchrun has restarted it."""
 
     priority = 'LOWEST'
 
@@ -61,7 +60,8 @@ class Killer(Hook):
         self.at, self.kind, self.rank, self.during = at, kind, rank, during
 
     def _kill(self, runner, iteration, during):
-        if (iteration, during, runner.rank) == (self.at, self.during, self.rank):
+        restarted = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0'))
+        if (iteration, during, runner.rank) == (self.at, self.during, self.rank) and not restarted:
             os.kill(os.getpid(), self.kind)
 
     def after_train_iter(self, runner, *args, **kwargs):
@@ -89,14 +89,11 @@ custom_hooks = {hooks!r}
     return path
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(('localhost', 0))
-        return found.getsockname()[1]
+def begin(folder: Path, *args: object, processes: int = 1, tool: str = 'train.py') -> list[int]:
+    """Begin a training, or another tool, in a folder; the numbers of its processes.
 
-
-def begin(folder: Path, *args: object, processes: int = 1) -> list[int]:
-    """Begin a training in a folder; the numbers of its processes. What they print goes to a file ``output`` each."""
+    What they print goes to a file ``output`` each.
+    """
     port = free_port()
 
     def run(rank: int) -> None:
@@ -105,12 +102,12 @@ def begin(folder: Path, *args: object, processes: int = 1) -> list[int]:
         os.chdir(folder)
         runner_module.collect_env = dict  # asks the compilers for their versions, which takes long
         torch.set_num_threads(1)
-        sys.argv = ['train.py', *map(str, args)]
+        sys.argv = [tool, *map(str, args)]
         if processes > 1:
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), MASTER_ADDR='localhost',
                               MASTER_PORT=str(port))
             sys.argv += ['--launcher', 'pytorch']
-        runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
+        runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
 
     return [start(lambda rank=rank: run(rank)) for rank in range(processes)]
 
