@@ -25,7 +25,7 @@ DATA_SAMPLERS = child('data sampler', mmengine_registry.DATA_SAMPLERS, 'restorat
                       'training.samplers')
 LOOPS = child('loop', mmengine_registry.LOOPS, 'training.loops')
 HOOKS = child('hook', mmengine_registry.HOOKS, 'training.checked_data', 'training.checkpoint_hook', 'training.preemption',
-              'training.random_state')
+              'training.random_state', 'training.watching')
 OPTIM_WRAPPER_CONSTRUCTORS = child(
     'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'optim')
 METRICS = child('metric', mmengine_registry.METRICS, 'restoration.metric')

@@ -10,6 +10,7 @@ from mmvisattn.cli.launching import accumulate_batches, batches, check_restarts,
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.resume import duration, go_on, minutes, save_by_time, seed, set_randomness
 from mmvisattn.cli.usage import UsageError
+from mmvisattn.cli.watching import BACKENDS, non_finite_named, show_in
 from mmvisattn.training.config import replaced, surviving
 
 
@@ -27,6 +28,8 @@ def main() -> None:
     parser.add_argument('--skip-bad', type=count, default=0, metavar='N',
                         help='replace up to N broken samples by others, in each process, and tell which (default: stop at '
                         'the first)')
+    parser.add_argument('--vis', nargs='+', choices=list(BACKENDS), default=[],
+                        help='also show the numbers of the log in TensorBoard or Weights & Biases')
     parser.add_argument('--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'],
                         help='train in mixed precision (float16 if no type is given)')
     parser.add_argument('--accumulate', type=batches, default=1, metavar='N',
@@ -51,6 +54,7 @@ def main() -> None:
             raise UsageError(f'--auto-scale-lr: {args.config} sets no auto_scale_lr.base_batch_size, '
                              'the batch size that its learning rate is for')
         cfg.auto_scale_lr.enable = True
+    show_in(cfg, args.vis)
     if args.accumulate > 1:
         accumulate_batches(cfg, args.accumulate)
     set_randomness(cfg, args.seed, args.deterministic)
@@ -58,7 +62,7 @@ def main() -> None:
     notes = check_annotations(cfg, 'train_dataloader', 'val_dataloader') if is_first_process() else []
     notes += go_on(cfg, args.resume, args.seed) if args.resume else []
     cfg = replaced(cfg)
-    with config_errors(cfg), broken_data_named():
+    with config_errors(cfg), broken_data_named(), non_finite_named():
         runner = Runner.from_cfg(surviving(cfg, args.max_time, args.skip_bad))
         for note in notes:
             runner.logger.warning(note)

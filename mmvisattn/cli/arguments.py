@@ -14,9 +14,10 @@ from torch import nn
 from mmvisattn.config import dicts_in, without_sync_bn
 from mmvisattn.weights import WEIGHTS, LoadReport, find_model, load_whole, similar_models
 from mmvisattn.weights.catalog import project_folder
+from mmvisattn.weights.safety import read_checkpoints_safely
 
 from .checks import check_keys, check_packages, check_path, check_settings, datasets_in
-from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
+from .compat import join_processes_on_cpu, leave_processes
 from .misuse import check_open_arguments
 from .options import ConfigOptions, merge_options
 from .usage import Parser, UsageError, check_folder, end_clearly, one_line

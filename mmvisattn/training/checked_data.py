@@ -16,6 +16,8 @@ from mmvisattn.datasets.files import BadFile
 from mmvisattn.datasets.samples import IGNORED, check_sample, files_of, labels_nothing, unused_labels, why_empty
 from mmvisattn.registry import DATASETS, HOOKS
 
+from .preemption import ignore_in_workers
+
 UNLABELLED = 50  # so many samples in a row without a label stop the training
 
 
@@ -44,6 +46,7 @@ class CheckedDataset(Dataset):
 
     The headers of the files are read when they are first used: they must be there and complete, image and labels must have
     one size, and labels one channel. What transforms raise, and labels beyond the classes, are faults of the sample, too.
+    Workers of data loaders that use it ignore the signals of ``PreemptionHook``, which tell the training to save first.
 
     Args:
         dataset: the data set, or its config.
@@ -106,6 +109,7 @@ class CheckedDataset(Dataset):
             raise BadFile(f'{files or f"sample {index}"} cannot be used: {type(error).__name__}: {reason}') from error
 
     def __getitem__(self, key: Any) -> Any:
+        ignore_in_workers()
         index, *patch = key if isinstance(key, tuple) else (key,)
         for offset in range(len(self)):
             other = (index + offset) % len(self)

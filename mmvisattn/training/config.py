@@ -16,6 +16,9 @@ CHECKED = 'mmvisattn.CheckedDataset'
 STATES = dict(type='mmvisattn.RandomStateHook')
 STOPS = dict(type='mmvisattn.PreemptionHook')
 REPLACED_SAMPLES = dict(type='mmvisattn.ReplacedSamplesHook')
+SPEED = dict(type='mmvisattn.ThroughputHook')
+GUARD = dict(type='mmvisattn.NonFiniteHook')
+FLOAT16_PATIENCE = 20  # losses in a row: its scaler finds a smaller scale within fewer
 
 
 def _replace(node: object) -> None:
@@ -47,6 +50,12 @@ def _check(loader: dict, skip: int = 0) -> None:
 def _add_hook(cfg: Config, hook: dict) -> None:
     hooks = [other for other in cfg.get('custom_hooks') or [] if other.get('type') != hook['type']]
     cfg.custom_hooks = [*hooks, hook]
+
+
+def _has_scaler(cfg: Config) -> bool:
+    """Whether the loss is scaled, as in float16."""
+    wrapper = cfg.get('optim_wrapper') or {}
+    return str(wrapper.get('type')).endswith('AmpOptimWrapper') and wrapper.get('dtype', 'float16') in (None, 'float16')
 
 
 def _is_resumable(cfg: Config) -> bool:
@@ -90,6 +99,8 @@ def surviving(cfg: Config, max_time: float | None = None, skip_bad: int = 0) -> 
             _check(cfg[name], skip)
     _add_hook(cfg, dict(STATES))
     _add_hook(cfg, dict(REPLACED_SAMPLES))
+    _add_hook(cfg, dict(SPEED))
+    _add_hook(cfg, dict(GUARD, patience=FLOAT16_PATIENCE if _has_scaler(cfg) else 1))
     checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     if checkpoint.get('type') == 'mmvisattn.CheckpointHook':
         _add_hook(cfg, dict(STOPS) if max_time is None else dict(STOPS, max_time=max_time))

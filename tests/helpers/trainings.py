@@ -56,13 +56,13 @@ class Killer(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, at: int, kind: int = signal.SIGKILL, rank: int = 0, during: str = 'train'):
-        self.at, self.kind, self.rank, self.during = at, kind, rank, during
+    def __init__(self, at: int, kind: int = signal.SIGKILL, rank: int = 0, during: str = 'train', group: bool = False):
+        self.at, self.kind, self.rank, self.during, self.group = at, kind, rank, during, group
 
     def _kill(self, runner, iteration, during):
         restarted = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0'))
         if (iteration, during, runner.rank) == (self.at, self.during, self.rank) and not restarted:
-            os.kill(os.getpid(), self.kind)
+            os.kill(0 if self.group else os.getpid(), self.kind)  # 0: all processes of the group
 
     def after_train_iter(self, runner, *args, **kwargs):
         self._kill(runner, runner.iter + 1, 'train')
@@ -99,6 +99,7 @@ def begin(folder: Path, *args: object, processes: int = 1, tool: str = 'train.py
     def run(rank: int) -> None:
         output = os.open(folder / f'output{rank}', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         sys.stdout = sys.stderr = os.fdopen(output, 'w', buffering=1)
+        os.setpgid(0, 0)  # with its workers
         os.chdir(folder)
         runner_module.collect_env = dict  # asks the compilers for their versions, which takes long
         torch.set_num_threads(1)
