@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DATASETS, MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from mmvisattn.config import dicts_in, metainfo_of
+from mmvisattn.datasets.coco import Fault, coco_faults
 from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
 from mmvisattn.models.backbone import Backbone
 from mmvisattn.without_torchvision import import_mmpretrain
@@ -209,6 +210,47 @@ def _check_categories(cfg: Config, name: str, dataset: dict, path: Path) -> None
     raise UsageError(
         f'{name}: {path} does not list the {len(classes)} classes of {dataset["type"]}: {"; ".join(words)}. Set the '
         "classes to learn: metainfo=dict(classes=(…)) in every data set, and their number as num_classes of the heads")
+
+
+def _is_coco(dataset: dict) -> bool:
+    """Whether a data set of a config is mmdet's ``CocoDataset``, or made of it; in the current scope."""
+    kind = dataset.get('type')
+    with DATASETS.switch_scope_and_registry(None) as registry:
+        found = registry.get(kind) if isinstance(kind, str) else kind
+    return any(base.__name__ == 'CocoDataset' for base in getattr(found, '__mro__', ()))
+
+
+def annotation_faults(dataset: dict) -> list[Fault]:
+    """What is wrong with the annotation file of a data set in COCO's layout; nothing for others. In the current scope."""
+    if not _is_coco(dataset) or not dataset.get('ann_file'):
+        return []
+    classes = metainfo_of(dataset).get('classes') or ()
+    return coco_faults(Path(dataset.get('data_root') or '') / dataset['ann_file'], classes)
+
+
+def check_annotations(cfg: Config, *names: str) -> list[str]:
+    """Check the annotation files in COCO's layout of these data loaders completely.
+
+    Returns:
+        What to tell: which annotations are left out.
+
+    Raises:
+        UsageError: with the first fault on which a training would go wrong, and how many more there are.
+    """
+    notes, seen = [], []
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        for name, dataset in datasets_in(cfg):
+            source = (dataset.get('data_root'), dataset.get('ann_file'))
+            if name not in names or source in seen:
+                continue
+            seen.append(source)
+            faults = annotation_faults(dataset)
+            wrong = [fault for fault in faults if fault.stops]
+            if wrong:
+                more = f' ({len(wrong) - 1} more faults: tools/check_dataset.py lists them)' if len(wrong) > 1 else ''
+                raise UsageError(f'{name}: {wrong[0]}{more}')
+            notes += [f'{name}: {fault}' for fault in faults]
+    return notes
 
 
 def check_model(cfg: Config) -> None:
