@@ -150,8 +150,8 @@ def size_of(path: Path) -> tuple[int, int]:
     try:
         if is_video(path):
             return video.size_of(path)
-        width, height = Image.open(path).size
-        return height, width
+        with Image.open(path) as image:
+            return image.height, image.width
     except (OSError, ValueError, Image.DecompressionBombError):
         return 0, 0
 
@@ -159,6 +159,8 @@ def size_of(path: Path) -> tuple[int, int]:
 def plan_memory(model: ImageRestorer, args: argparse.Namespace, sources: list[Path]) -> None:
     """Say what memory the largest image takes, and choose the tiles by ``--memory``."""
     height, width = max(map(size_of, sources), key=lambda size: size[0] * size[1])
+    if not height:  # each will be reported when it cannot be read
+        return
     try:
         each = bytes_per_pixel(model, AMP.get(args.amp))
         if args.memory is not None:
