@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,29 @@ from mmvisattn.inference import (
     load,
     video,
 )
+from mmvisattn.inference.predictor import SMALLEST_TILE
 from mmvisattn.restoration.pictures import image_files
 
-# Where the data of a result go: the folder and the suffix.
-DATA = {ClassificationResult: ('scores', '.json'), SegmentationResult: ('labels', '.png'),
-        DetectionResult: ('boxes', '.json')}
+
+def save_json(target: Path, **data: Any) -> None:
+    with written_whole(target) as unfinished:
+        unfinished.write_text(json.dumps(dict(name=target.stem, **data)))
+
+
+def save_boxes(result: DetectionResult, target: Path) -> None:
+    save_json(target, classes=result.classes, results=result.to_coco())
+
+
+def save_scores(result: ClassificationResult, target: Path) -> None:
+    save_json(target, results=result.top())
+
+
+# Where the data of a result go: the folder, the suffix, and what writes them.
+DATA: dict[type[Result], tuple[str, str, Callable[[Any, Path], None]]] = {
+    ClassificationResult: ('scores', '.json', save_scores),
+    SegmentationResult: ('labels', '.png', SegmentationResult.save_labels),
+    DetectionResult: ('boxes', '.json', save_boxes),
+}
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,7 +69,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--device', help='default: cuda if PyTorch finds a GPU, else cpu')
     parser.add_argument('--overwrite', action='store_true', help='replace results that exist already')
     args = parser.parse_args()
-    for name, smallest in (('batch', 1), ('tile', 32)):
+    for name, smallest in (('batch', 1), ('tile', SMALLEST_TILE)):
         if getattr(args, name) is not None and getattr(args, name) < smallest:
             raise UsageError(f'--{name} {getattr(args, name)}: must be at least {smallest}')
     return args
@@ -85,24 +103,9 @@ def outputs_of(paths: list[Path], args: argparse.Namespace, results: type[Result
         suffix = '.mp4' if is_video(path) else path.suffix if results is RestorationResult else '.png'
         outputs[path] = [args.out / f'{name}{suffix}']
         if args.data and not is_video(path) and results in DATA:
-            folder, suffix = DATA[results]
+            folder, suffix, _ = DATA[results]
             outputs[path].append(args.out / folder / f'{name}{suffix}')
     return outputs
-
-
-def write_data(result: Result, target: Path) -> None:
-    """Labels, boxes or scores in a file."""
-    if isinstance(result, SegmentationResult):
-        result.save_labels(target)
-        return
-    if isinstance(result, ClassificationResult):
-        data = dict(name=target.stem, results=result.top())
-    elif isinstance(result, DetectionResult):
-        data = dict(name=target.stem, classes=result.classes, results=result.to_coco())
-    else:
-        return
-    with written_whole(target) as unfinished:
-        unfinished.write_text(json.dumps(data))
 
 
 def picture_of_frame(result: Result) -> np.ndarray:
@@ -161,7 +164,7 @@ class Work:
         picture, *data = self.outputs[path]
         try:
             for output in filter(self.is_wanted, data):
-                write_data(result, output)
+                DATA[type(result)][2](result, output)
             if self.is_wanted(picture):
                 result.save(picture)
         except (ValueError, OSError) as error:

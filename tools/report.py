@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument('--out', type=Path, help='the picture to write (default: report.png in the work folder)')
     parser.add_argument('--data-root', help='where the data is, if it has moved since the training')
     parser.add_argument('--compare', type=Path, nargs='+', default=[], metavar='WORK_DIR',
-                        help='work folders of other trainings whose scores to draw in the same plot')
+                        help='work folders of other trainings whose scores and speed to draw in the same plots')
     args = parser.parse_args()
     print(write_report(args.work_dir, args.out or args.work_dir / 'report.png', args.data_root, args.compare))
 

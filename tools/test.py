@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from mmvisattn.cli.arguments import add_weights_option, argument_parser, checkpoint_path, load_config, load_weights, run_tool
 from mmvisattn.cli.checks import check_data, check_keys, check_model, dicts_in
+from mmvisattn.cli.launching import ranks_named
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import UsageError, check_folder
 
@@ -88,7 +89,8 @@ def main() -> None:
     with config_errors(cfg):
         runner = Runner.from_cfg(cfg)
         print_log(f'{checkpoint}: {load_weights(runner.model, checkpoint, args.weights)}', logger='current')
-        runner.test()
+        with ranks_named():
+            runner.test()
 
 
 if __name__ == '__main__':

@@ -51,7 +51,7 @@ class ModelEntry:
         return path if path.is_file() else None
 
 
-def _project() -> Path:
+def project_folder() -> Path:
     """The folder of ``model-index.yml`` and ``configs``: within the package in a wheel, beside it in a clone."""
     mim = PACKAGE / '.mim'
     return mim if mim.is_dir() else PACKAGE.parent
@@ -77,7 +77,7 @@ def _entry(model: dict, collection: dict, project: Path) -> ModelEntry:
 @cache
 def catalog() -> dict[str, ModelEntry]:
     """All models by name."""
-    project = _project()
+    project = project_folder()
     entries = {}
     for path in yaml.safe_load((project / 'model-index.yml').read_text())['Import']:
         metafile = yaml.safe_load((project / path).read_text())

@@ -19,7 +19,7 @@ from mmvisattn.inference import ClassificationResult, DetectionResult, Restorati
 from mmvisattn.inference.sources import as_bytes, pixels_of
 
 CLASSIFIER = ROOT / 'configs/topformer/topformer-tiny_1xb16-15e_miniature-imagenet-128x128.py'
-SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 
 
 @pytest.fixture(scope='module')

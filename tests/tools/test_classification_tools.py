@@ -11,7 +11,7 @@ from helpers.runs import assert_refused, scalars
 pytest.importorskip('mmpretrain')
 TRAIN, TEST, REPORT, PREDICT = (ROOT / 'tools' / f'{name}.py' for name in ('train', 'test', 'report', 'predict'))
 CONFIG = ROOT / 'configs/topformer/topformer-tiny_1xb16-15e_miniature-imagenet-128x128.py'
-SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 
 
 def options(data_root, **settings):
