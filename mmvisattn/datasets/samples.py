@@ -65,8 +65,8 @@ def check_sample(info: dict, classes: int = 0, thorough: bool = False) -> np.nda
 def labels_nothing(info: dict) -> bool:
     """Whether all pixels of a label image are left out."""
     _, values = read_labels(info['seg_map_path'])
-    left_out: Any = (0, IGNORED) if info.get('reduce_zero_label') else (IGNORED,)
-    return bool(np.isin(values, left_out).all())
+    left_out = (0, IGNORED) if info.get('reduce_zero_label') else (IGNORED,)
+    return values is not None and bool(np.isin(values, left_out).all())
 
 
 def unused_labels(dataset: Any) -> list[Path]:
