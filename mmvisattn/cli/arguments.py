@@ -14,6 +14,7 @@ from torch import nn
 from mmvisattn.config import dicts_in, without_sync_bn
 from mmvisattn.weights import WEIGHTS, LoadReport, find_model, load_whole, similar_models
 from mmvisattn.weights.catalog import project_folder
+from mmvisattn.weights.download import is_url
 from mmvisattn.weights.safety import read_checkpoints_safely
 
 from .checks import check_keys, check_packages, check_path, check_settings, datasets_in
@@ -132,7 +133,7 @@ def checkpoint_path(path: str | Path) -> str:
     Raises:
         UsageError: if there is no such file.
     """
-    if not str(path).startswith(('http://', 'https://')) and not Path(path).is_file() and find_model(str(path)) is None:
+    if not is_url(str(path)) and not Path(path).is_file() and find_model(str(path)) is None:
         raise UsageError(f'there is no checkpoint {path}; {similar_models(str(path))}')
     return str(path)
 

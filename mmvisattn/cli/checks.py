@@ -16,6 +16,7 @@ from mmvisattn.config import dicts_in, metainfo_of
 from mmvisattn.datasets.coco import Fault, coco_faults
 from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
 from mmvisattn.models.backbone import Backbone
+from mmvisattn.without_torchvision import import_mmpretrain
 
 from .misuse import config_errors
 from .usage import MISSPELLED, UsageError, did_you_mean, nearest, shown
@@ -47,9 +48,11 @@ def check_packages(cfg: Config) -> None:
     """
     types = [str(part['type']) for part in dicts_in(list(cfg.values())) if 'type' in part]
     scopes = {cfg.get('default_scope'), *(name.split('.')[0] for name in types)}
-    for package in sorted({'mmseg', 'mmdet'} & scopes):
+    for package in sorted({'mmseg', 'mmdet', 'mmpretrain'} & scopes):
         if missing := lacking(package):
             raise UsageError(missing_message(missing, 'the config'))
+    if 'mmpretrain' in scopes:
+        import_mmpretrain()
     on_gpus = {'FocalLoss'} if torch.cuda.is_available() else set()  # on CPUs it does without
     parts = (MADE_OF_OPERATORS | on_gpus).intersection(name.split('.')[-1] for name in types)
     if parts and not installed(OPERATORS):
@@ -98,6 +101,8 @@ def check_settings(cfg: Config) -> None:
             raise UsageError(f'the config has {key}, and nothing would read it{did_you_mean(alike)}')
     if cfg.get('load_from') and '://' not in str(cfg.load_from) and not Path(cfg.load_from).is_file():
         raise UsageError(f'load_from={shown(cfg.load_from)}: there is no such checkpoint')
+    if not isinstance(cfg.get('custom_hooks') or [], (list, tuple)):
+        raise UsageError(f'custom_hooks={shown(cfg.custom_hooks)} must be a list')
     for part, least in LEAST.items():
         if not isinstance(cfg.get(part) or {}, dict):
             raise UsageError(f'{part}={shown(cfg[part])} must be a dict')
@@ -106,6 +111,11 @@ def check_settings(cfg: Config) -> None:
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if value is not None and not (number and value >= lowest and not value % 1 > 0):
                 raise UsageError(f'{part}.{key}={shown(value)} must be a whole number, at least {lowest}')
+    for name in LOADERS:
+        loader = cfg.get(name) or {}
+        if loader.get('persistent_workers') and loader.get('num_workers') == 0:
+            raise UsageError(f'{name}.persistent_workers=True needs workers, and num_workers=0; '
+                             f'set {name}.persistent_workers=False, too')
 
 
 def check_path(key: str, value: object) -> None:
@@ -135,8 +145,9 @@ def check_data(cfg: Config, *names: str) -> None:
     for name, dataset in datasets_in(cfg):
         if name not in names:
             continue
-        prefixes = dataset.get('data_prefix') or {}
-        parts = {'ann_file': dataset.get('ann_file'), **(prefixes if isinstance(prefixes, dict) else {})}
+        prefixes = dataset.get('data_prefix') or dataset.get('split') or {}
+        parts = {'ann_file': dataset.get('ann_file'),
+                 **(prefixes if isinstance(prefixes, dict) else {'data_prefix': prefixes})}
         parts = {key: part for key, part in parts.items() if part}
         for key, part in dict(parts, data_root=dataset['data_root'] or '').items():
             check_path(f'{name}: {key}', part)
