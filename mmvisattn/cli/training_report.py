@@ -130,7 +130,7 @@ def _plot_speed(axes: Axes, runs: Sequence[TrainingRun]) -> None:
                  if 'loss' in record and record.get('time') and 'data_time' in record]
         twin.plot(*zip(*times), color=color, linewidth=1, linestyle=':')
     axes.set(xlabel='iteration', ylabel='images per second', ylim=(0, None), xlim=(0, None))
-    twin.set(ylabel='waiting for data, % (dotted)', ylim=(0, 100))
+    twin.set(ylabel='data wait, % (dotted)', ylim=(0, 100))
     axes.legend(loc='lower right', fontsize='small')
 
 
