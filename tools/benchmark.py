@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Measure models side by side: tools/benchmark.py MODEL [MODEL …] [--size 512 512] [--batch 1 8] [--out DIR]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 import argparse
 import json
 import sys
@@ -40,7 +43,8 @@ def parse_args() -> argparse.Namespace:
                         help="of segmentors and detectors: logits: up to the heads' raw outputs; output: label map at full "
                         'size, boxes, restored image (default: backbone)')
     parser.add_argument('--baseline', help='the model that ratios are to (default: the first one)')
-    parser.add_argument('--rounds', type=int, default=11, help='turns of each model in each cell (default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=11,
+                        help='turns of each model in each cell; 0: only count (default: %(default)s)')
     parser.add_argument('--device', help='default: cuda if PyTorch finds a GPU, else cpu')
     parser.add_argument('--threads', type=int, help="threads on a CPU (default: torch's choice)")
     parser.add_argument('--amp', choices=['float16', 'bfloat16'], help='mixed precision')
@@ -75,7 +79,9 @@ def cells(args: argparse.Namespace) -> list[Cell]:
     """Everything to measure, in order."""
     if len(args.size) % 2:
         raise UsageError(f'--size {" ".join(map(str, args.size))}: a height and a width are needed for each size')
-    for name in ('size', 'batch', 'rounds', 'threads'):
+    if args.rounds < 0:
+        raise UsageError(f'--rounds {args.rounds}: must be at least 0')
+    for name in ('size', 'batch', 'threads'):
         given = getattr(args, name)
         if given is not None and min(given if isinstance(given, list) else [given]) < 1:
             raise UsageError(f'--{name} must be at least 1')
@@ -114,7 +120,7 @@ def measured(args: argparse.Namespace) -> dict:
     found = environment(settings.device, settings.threads)
     if warning := busy_warning(found):
         print(f'warning: {warning}', file=sys.stderr)
-    with tqdm(total=len(todo) * args.rounds, unit='round') as bar:
+    with tqdm(total=len(todo) * max(1, args.rounds), unit='round') as bar:
 
         def step(cell: Cell) -> None:
             bar.set_description(str(cell), refresh=False)
@@ -130,8 +136,8 @@ def measured(args: argparse.Namespace) -> dict:
 def write(results: dict, out: Path) -> None:
     for name, content in zip(FILES, (json.dumps(results, indent=1), as_csv(results), markdown(results))):
         write_whole(out / name, content.encode())
-    draw(results, out / FILES[-1])
-    print(f'wrote {", ".join(FILES)} to {out}')
+    written = FILES if draw(results, out / FILES[-1]) else FILES[:-1]
+    print(f'wrote {", ".join(written)} to {out}')
 
 
 def main() -> None:

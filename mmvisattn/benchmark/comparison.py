@@ -18,11 +18,13 @@ def _changes(old: dict, new: dict, is_ratio: bool) -> tuple[bool, list[str]]:
         words = [row.get('error', 'measured') for row in (old, new)]
         return words[0] != words[1], [*words, '']
     key, spread = ('ratio', 'ratio_quartiles') if is_ratio else ('latency', 'quartiles')
-    values = [f'{row[key]:.3f}' if is_ratio else f'{1e3 * row[key]:.1f} ms' for row in (old, new)]
-    notes = [f'{new[key] / old[key] - 1:+.1%}'] if _apart(old, new, key, spread) else []
+    values, notes = ['-', '-'], []
+    if key in old and key in new:
+        values = [f'{row[key]:.3f}' if is_ratio else f'{1e3 * row[key]:.1f} ms' for row in (old, new)]
+        notes = [f'{new[key] / old[key] - 1:+.1%}'] if _apart(old, new, key, spread) else []
     if old['macs'] != new['macs']:
         notes.append(f'MACs {new["macs"] / old["macs"] - 1:+.2%}')
-    if old['memory'] and new['memory'] and abs(new['memory'] / old['memory'] - 1) > NOISE:
+    if old.get('memory') and new.get('memory') and abs(new['memory'] / old['memory'] - 1) > NOISE:
         notes.append(f'memory {new["memory"] / old["memory"] - 1:+.0%}')
     return bool(notes), [*values, ', '.join(notes) or 'within noise']
 

@@ -161,17 +161,23 @@ class Bench:
                 break
         return times
 
-    def start(self, cell: Cell) -> dict:
-        """Prepare a cell, and warm up."""
+    def count(self, cell: Cell) -> dict:
+        """Count the multiply-adds of a cell."""
         if cell.part not in parts_of(self.plain):
             return dict(error=f'has no {cell.part}')
-        macs = self.macs(cell)
+        return dict(macs=self.macs(cell))
+
+    def start(self, cell: Cell) -> dict:
+        """Prepare a cell, and warm up."""
+        counted = self.count(cell)
+        if 'error' in counted:
+            return counted
         if self.is_cpu:
             _limit_memory(self.settings.memory_limit)
         self.run = self._pass(cell)
         times = self._warm_up()
         self.passes = math.ceil(SECONDS_OF_A_TURN / min(times))
-        return dict(macs=macs, warm_up=len(times))
+        return dict(counted, warm_up=len(times))
 
     def turn(self) -> dict:
         """Seconds per pass of a turn. Its first pass is not counted if there are several: others ran since the last turn."""

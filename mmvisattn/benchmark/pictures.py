@@ -1,6 +1,7 @@
 """Pictures of a benchmark: how latency grows with size and batch, and accuracy against latency."""
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ from mmvisattn.weights import find_model
 
 from .results import exponents
 
-STYLES = ('-', '--', ':', '-.')
+STYLES: tuple[Literal['-', '--', ':', '-.'], ...] = ('-', '--', ':', '-.')
 Kind = tuple[str, str]
 VALUES: dict[str, Callable[[dict], int]] = {
     'size': lambda row: round((row['height'] * row['width'])**0.5),

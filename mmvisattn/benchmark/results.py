@@ -70,8 +70,8 @@ def _rows(results: dict, rows: Sequence[dict]) -> list[list[str]]:
     for row in rows:
         parameters = _short(results['models'][row['model']]['parameters'] / 1e6)
         macs = _short(row['macs'] / 1e9) if 'macs' in row else '-'
-        if 'error' in row:
-            table_rows.append([row['model'], parameters, macs, row['error'], '-', '-', '-'])
+        if 'latency' not in row:
+            table_rows.append([row['model'], parameters, macs, row.get('error', '-'), '-', '-', '-'])
             continue
         memory = '-' if row['memory'] is None else _short(row['memory'] / 2**20)
         table_rows.append([row['model'], parameters, macs, _spread(row, 'latency', 1e3), _short(row['images_per_second']),
@@ -101,10 +101,10 @@ def exponents(results: dict, key: str = 'latency') -> dict[tuple, float]:
 
 def _growth(results: dict) -> str:
     fitted = {key: exponents(results, key) for key in ('latency', 'macs', 'memory')}
-    if not fitted['latency']:
+    if not fitted['macs']:
         return ''
     rows = [['model', 'measured', 'latency', 'MACs', 'memory']]
-    for curve in fitted['latency']:
+    for curve in fitted['macs']:
         model, mode, part, batch = curve
         rows.append([model, f'{mode}, {part}, batch {batch}',
                      *(f'{values[curve]:.2f}' if curve in values else '-' for values in fitted.values())])

@@ -88,7 +88,10 @@ def _measure(workers: dict[str, Worker], cell: Cell, rounds: int, baseline: str,
     """One cell of every model."""
     rows: dict[str, dict] = {name: dict(model=name, **asdict(cell)) for name in workers}
     for name, worker in workers.items():
-        rows[name].update(worker.ask('start', cell))
+        rows[name].update(worker.ask('start' if rounds else 'count', cell))
+    if not rounds:
+        step()
+        return list(rows.values())
     times: dict[str, list[float]] = {name: [] for name in workers}
 
     def running() -> list[str]:
@@ -130,9 +133,9 @@ def measure(models: dict[str, str], cells: Sequence[Cell], settings: Settings, r
         models: by the names to show, what ``subjects.build`` takes.
         cells: what to measure.
         settings: how to run the models.
-        rounds: number of turns of each model in each cell.
+        rounds: number of turns of each model in each cell; 0: only count.
         baseline: the name of the model that ratios are to.
-        step: called after each round, with its cell.
+        step: called after each round, with its cell; once per cell if there are no rounds.
 
     Returns:
         What is known of each model by its name, and one row for each cell and model; a row that could not be measured has an

@@ -14,8 +14,8 @@ from .measuring import OUT_OF_MEMORY, Bench, Cell, Settings, is_out_of_memory
 def obeyed(bench: Bench, command: str, cell: dict | None) -> dict:
     """The answer to a command; what goes wrong is an answer, too."""
     try:
-        if command == 'start':
-            return bench.start(Cell(**cell or {}))
+        if cell:
+            return dict(start=bench.start, count=bench.count)[command](Cell(**cell))
         return dict(turn=bench.turn, memory=bench.memory, stop=bench.stop)[command]()
     except Exception as error:  # whatever a model raises
         message = OUT_OF_MEMORY if is_out_of_memory(error) else one_line(error)

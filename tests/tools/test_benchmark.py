@@ -51,6 +51,13 @@ def test_results_are_shown_again_and_compared(measured, run_tool_in):
     assert_refused(run_tool_in(folder, BENCHMARK, 'out/results.json', '--out', 'out'), '--out out', '--overwrite')
 
 
+def test_counting_alone(run_tool, tmp_path):
+    done = run_tool(BENCHMARK, 'topformer-tiny', '--size', 64, 64, 128, 128, 256, 256, '--rounds', 0, '--out', 'out')
+    assert done.returncode == 0, done.stderr
+    assert '| topformer-tiny | inference, backbone, batch 1 | -       | 1.00 |' in done.stdout
+    assert not (tmp_path / 'out/results.png').exists()
+
+
 @pytest.mark.parametrize('arguments, words', [
     (['smt-smal'], ['smt-smal', 'smt-small']),
     (['no/config.py'], ['no config no/config.py']),

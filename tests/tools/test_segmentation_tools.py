@@ -1,4 +1,5 @@
 """The tools, run as a user runs them: real processes, mmseg's Runner and metrics, gloo between processes."""
+import json
 import os
 import re
 
@@ -63,6 +64,21 @@ def test_resume_continues_from_a_path(run_tool, trained, miniature, tmp_path):
     assert done.returncode == 0, done.stderr
     assert [r['step'] for r in scalars(tmp_path / 'run') if 'loss' in r] == [3, 4]
     assert 'LR is set based on batch size of 16' in done.stdout + done.stderr
+
+
+def test_several_seeds_give_mean_and_deviation(run_tool, miniature, tmp_path):
+    command = [TOOLS / 'train.py', CONFIG, '--work-dir', 'run', '--seed', 3, '--seeds', 2, '--resume',
+               *options(miniature, **{'train_cfg.max_iters': 2})]
+    done = run_tool(*command)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / 'run/seeds.json').read_text())
+    scores = [content['best'][seed] for seed in ('3', '4')]
+    assert content['mean'] == pytest.approx(sum(scores) / 2) and content['metric'] == 'mIoU'
+    assert content['deviation'] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5) > 0
+    line = next(line for line in done.stdout.splitlines() if ' ± ' in line)
+    done = run_tool(TOOLS / 'report.py', 'run')
+    assert done.returncode == 0, done.stderr
+    assert line in done.stdout and (tmp_path / 'run/report.png').is_file()
 
 
 def test_two_processes_train_with_gloo(run_afresh, miniature, tmp_path):
@@ -189,3 +205,15 @@ def test_mixed_precision_without_a_gpu_is_explained(run_tool, miniature):
 def test_a_report_without_a_training_is_explained(run_tool, trained, tmp_path):
     assert_refused(run_tool(TOOLS / 'report.py', tmp_path), str(tmp_path), 'tools/train.py')
     assert_refused(run_tool(TOOLS / 'report.py', trained, '--data-root', 'nowhere'), 'nowhere')
+
+
+def test_confusion_has_the_reported_score(run_tool, trained, miniature, tmp_path):
+    checkpoint = next(trained.glob('best_mIoU_*.pth'))
+    command = [TOOLS / 'confusion.py', CONFIG, checkpoint, '--out', 'out', '--worst', 2, *options(miniature)]
+    done = run_tool(*command)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / 'out/confusion.json').read_text())
+    best = max(record['mIoU'] for record in scalars(trained) if 'mIoU' in record)
+    assert round(100 * figures['mIoU'], 2) == best and len(figures['images']) == 3
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {'confusion.json', 'confusion.png', 'worst.png'}
+    assert_refused(run_tool(*command), '--overwrite')
