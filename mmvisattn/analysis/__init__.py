@@ -1,1 +1,1 @@
-"""What a model does on its data, beyond one score: ``tools/confusion.py`` and ``tools/receptive_field.py``."""
+"""What a model does on its data, beyond one score: ``tools/{robustness,confusion,receptive_field}.py``."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from mmvisattn.files import written_whole
-from mmvisattn.visualization.drawing import paint, with_legend
+from mmvisattn.visualization.drawing import paint
 
 Array = np.ndarray
 IGNORED = 255
@@ -188,8 +189,7 @@ def draw_worst(examples: Sequence[tuple[Array, Array, Array, str]], classes: Seq
         place.set_title(name)
     present = sorted({int(label) for example in examples for labels in example[1:3] for label in np.unique(labels)}
                      & set(range(len(classes))))
+    figure.legend(handles=[Patch(color=tuple(np.array(palette[label]) / 255), label=classes[label]) for label in present],
+                  loc='outside lower center', ncols=6, fontsize='small')
     with written_whole(out) as path:
-        figure.canvas.draw()
-        pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
-        legend = with_legend(pixels, [classes[label] for label in present], [palette[label] for label in present])
-        cv2.imwrite(str(path), legend[..., ::-1])
+        figure.savefig(path, dpi=100)

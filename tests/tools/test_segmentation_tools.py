@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -66,19 +67,29 @@ def test_resume_continues_from_a_path(run_tool, trained, miniature, tmp_path):
     assert 'LR is set based on batch size of 16' in done.stdout + done.stderr
 
 
-def test_several_seeds_give_mean_and_deviation(run_tool, miniature, tmp_path):
-    command = [TOOLS / 'train.py', CONFIG, '--work-dir', 'run', '--seed', 3, '--seeds', 2, '--resume',
-               *options(miniature, **{'train_cfg.max_iters': 2})]
-    done = run_tool(*command)
+@pytest.mark.slow
+def test_several_seeds_are_trained(run_tool, miniature, tmp_path):
+    done = run_tool(TOOLS / 'train.py', CONFIG, '--work-dir', 'run', '--seed', 3, '--seeds', 2, '--resume',
+                    *options(miniature, **{'train_cfg.max_iters': 2}))
     assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / 'run/seeds.json').read_text())
-    scores = [content['best'][seed] for seed in ('3', '4')]
-    assert content['mean'] == pytest.approx(sum(scores) / 2) and content['metric'] == 'mIoU'
-    assert content['deviation'] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5) > 0
-    line = next(line for line in done.stdout.splitlines() if ' ± ' in line)
+    assert list(content['best']) == ['3', '4'] and content['deviation'] > 0
+    assert ' ± ' in done.stdout
+
+
+def test_several_seeds_are_summed_up(run_tool, trained, tmp_path):
+    for seed in (3, 10):
+        shutil.copytree(trained, tmp_path / f'run/seed-{seed}')
+    log = next((tmp_path / 'run/seed-10').glob('*/vis_data/scalars.json'))
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    log.write_text(''.join(json.dumps(dict(r, mIoU=r['mIoU'] + 10) if 'mIoU' in r else r) + '\n' for r in records))
     done = run_tool(TOOLS / 'report.py', 'run')
     assert done.returncode == 0, done.stderr
-    assert line in done.stdout and (tmp_path / 'run/report.png').is_file()
+    best = max(r['mIoU'] for r in records if 'mIoU' in r)
+    content = json.loads((tmp_path / 'run/seeds.json').read_text())
+    assert content == dict(metric='mIoU', best={'3': best, '10': best + 10}, mean=pytest.approx(best + 5),
+                           deviation=pytest.approx(50**0.5))
+    assert ' ± 0.071: ' in done.stdout and (tmp_path / 'run/report.png').is_file()
 
 
 def test_two_processes_train_with_gloo(run_afresh, miniature, tmp_path):
@@ -217,3 +228,20 @@ def test_confusion_has_the_reported_score(run_tool, trained, miniature, tmp_path
     assert round(100 * figures['mIoU'], 2) == best and len(figures['images']) == 3
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {'confusion.json', 'confusion.png', 'worst.png'}
     assert_refused(run_tool(*command), '--overwrite')
+
+
+def test_robustness_is_scored_and_resumed(run_tool, trained, miniature, tmp_path):
+    command = [TOOLS / 'robustness.py', CONFIG, next(trained.glob('best_mIoU_*.pth')), '--out', 'out', '--severities', 1, 5,
+               *options(miniature), '--corruptions', 'fog']
+    done = run_tool(*command)
+    assert done.returncode == 0, done.stderr
+    before = json.loads((tmp_path / 'out/robustness.json').read_text())
+    best = max(record['mIoU'] for record in scalars(trained) if 'mIoU' in record)
+    assert before['scores']['clean']['0']['mIoU'] == best == before['summary']['clean']
+    assert list(before['scores']['fog']) == ['1', '5'] and (tmp_path / 'out/robustness.png').is_file()
+    done = run_tool(*command, 'contrast')
+    assert done.returncode == 0, done.stderr
+    assert ' 6/6 ' in done.stderr  # the images of the new corruption alone
+    after = json.loads((tmp_path / 'out/robustness.json').read_text())
+    assert after['scores']['fog'] == before['scores']['fog'] and set(after['scores']) == {'clean', 'fog', 'contrast'}
+    assert_refused(run_tool(*command, '--seed', 1), '--overwrite')
