@@ -141,7 +141,7 @@ def draw_confusion(figures: dict, out: Path) -> None:
     matrix = np.array(figures['confusion'], float)
     parts = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
     side = min(14, 4 + 0.3 * len(classes))
-    figure = Figure(figsize=(side + 7, side), layout='constrained')
+    figure = Figure(figsize=(side + 7, side + 1), layout='constrained')
     grid = figure.add_gridspec(2, 2, width_ratios=(side, 7))
     axes = figure.add_subplot(grid[:, 0])
     shown = axes.imshow(parts, vmin=0, vmax=1, cmap='Blues')

@@ -61,11 +61,11 @@ def _glass_blur(x: Array, s: int, random: Generator) -> Array:
 def _streak(length: int, angle: float) -> Array:
     """A kernel that averages along a line."""
     side = length | 1
-    kernel = np.zeros((side, side))
-    kernel[side // 2] = 1
+    line = np.zeros((side, side))
+    line[side // 2] = 1
     turn = cv2.getRotationMatrix2D((side // 2, side // 2), angle, 1)
-    kernel = cv2.warpAffine(kernel, turn, (side, side))
-    return kernel / kernel.sum()
+    turned = cv2.warpAffine(line, turn, (side, side))
+    return turned / turned.sum()
 
 
 def _motion_blur(x: Array, s: int, random: Generator) -> Array:
@@ -144,7 +144,7 @@ def _pixelate(x: Array, s: int, random: Generator) -> Array:
 
 def _jpeg_compression(x: Array, s: int, random: Generator) -> Array:
     _, code = cv2.imencode('.jpg', (255 * x).round().astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, (25, 18, 15, 10, 7)[s]])
-    return cv2.imdecode(code, cv2.IMREAD_COLOR) / 255
+    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR)) / 255
 
 
 # Images (H, W, 3) from 0 to 1, the severity from 0, and a generator, to an image that may leave 0 to 1.

@@ -56,9 +56,10 @@ def _rings(field: Array) -> Array:
 
 
 def side_of(field: Array, share: float) -> int:
-    """The side in pixels of the smallest square around the middle that holds a share of the contributions."""
+    """The side in pixels of the smallest square around the middle that holds a share of the contributions; at most that of the
+    image."""
     within = np.cumsum(_rings(field))
-    return 2 * int(np.argmax(within >= share * (1 - 1e-9))) + 1
+    return min(2 * int(np.argmax(within >= share * (1 - 1e-9))) + 1, max(field.shape))
 
 
 def sizes(field: Array) -> dict[str, int]:
@@ -68,7 +69,7 @@ def sizes(field: Array) -> dict[str, int]:
 
 def draw_fields(fields: Sequence[Array], names: Sequence[str], title: str, out: Path) -> None:
     """One panel per map: the contributions on a logarithmic scale, with the squares of 50 % and 95 %."""
-    figure = Figure(figsize=(4.2 * len(fields), 4.8), layout='constrained')
+    figure = Figure(figsize=(4.2 * len(fields), 5.6), layout='constrained')
     figure.suptitle(title)
     grid = figure.subplots(1, len(fields), squeeze=False)[0]
     for axes, field, name in zip(grid, fields, names):

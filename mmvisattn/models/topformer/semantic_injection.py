@@ -55,11 +55,11 @@ class Injection(BaseModule):
     def forward(self, x_local: Tensor, x_global: Tensor) -> Tensor:
         size = x_local.shape[-2:]
         x = self.local_embedding(x_local)
-        gate = self.global_gate and self.gate(self.global_gate(x_global))
+        gate = None if self.global_gate is None else resize_bilinear(self.gate(self.global_gate(x_global)), size)
         if self.global_embedding is None:
-            return x * resize_bilinear(gate, size)
+            return x * gate
         bias = resize_bilinear(self.global_embedding(x_global), size)
-        return x + bias if gate is None else torch.addcmul(bias, x, resize_bilinear(gate, size))
+        return x + bias if gate is None else torch.addcmul(bias, x, gate)
 
 
 @MODELS.register_module()
