@@ -105,18 +105,18 @@ def _samples(x: Tensor) -> list[Any]:
 def parts_of(model: nn.Module) -> dict[str, Callable[[Tensor], Any]]:
     """The parts of a model that are measured apart, each a function of images (B, C, H, W).
 
-    'backbone'; of a segmentor or detector also 'logits', everything up to the heads' raw outputs, and 'output': the label
-    map at the image's size, or the boxes; of a restorer 'output', the restored image.
+    'backbone'; of a classifier, segmentor or detector also 'logits', everything up to the heads' raw outputs, and 'output':
+    the class, the label map at the image's size, or the boxes; of a restorer 'output', the restored image.
     """
     whole: Any = model
     if not isinstance(getattr(whole, 'backbone', None), nn.Module):
         return dict(backbone=whole)
     if isinstance(whole, ImageRestorer):
         return dict(backbone=whole.backbone, output=whole.restore)
-    if hasattr(whole, 'encode_decode'):  # mmseg's segmentors
-        return dict(backbone=whole.backbone, logits=whole, output=whole.predict)
-    return dict(backbone=whole.backbone, logits=lambda x: whole(x, _samples(x), mode='tensor'),
-                output=lambda x: whole.predict(x, _samples(x)))
+    if any(base.__module__.startswith('mmdet.') for base in type(whole).__mro__):
+        return dict(backbone=whole.backbone, logits=lambda x: whole(x, _samples(x), mode='tensor'),
+                    output=lambda x: whole.predict(x, _samples(x)))
+    return dict(backbone=whole.backbone, logits=whole, output=whole.predict)
 
 
 def in_channels(model: nn.Module) -> int:
