@@ -56,8 +56,7 @@ def _rings(field: Array) -> Array:
 
 
 def side_of(field: Array, share: float) -> int:
-    """The side in pixels of the smallest square around the middle that holds a share of the contributions; at most that of the
-    image."""
+    """The side (pixels) of the smallest square around the middle that holds a share of the contributions; or the image's."""
     within = np.cumsum(_rings(field))
     return min(2 * int(np.argmax(within >= share * (1 - 1e-9))) + 1, max(field.shape))
 
