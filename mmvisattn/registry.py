@@ -20,7 +20,7 @@ def child(name: str, parent: Registry, *locations: str) -> Registry:
 MODELS = child('model', mmengine_registry.MODELS, 'models', 'restoration.image_restorer')
 DATASETS = child('dataset', mmengine_registry.DATASETS, 'datasets', 'restoration.datasets', 'training.checked_data',
                  'training.seeded_augmentation')
-TRANSFORMS = child('transform', mmengine_registry.TRANSFORMS, 'restoration.datasets')
+TRANSFORMS = child('transform', mmengine_registry.TRANSFORMS, 'restoration.datasets', 'analysis.corruptions')
 DATA_SAMPLERS = child('data sampler', mmengine_registry.DATA_SAMPLERS, 'restoration.progressive_patches',
                       'training.samplers')
 LOOPS = child('loop', mmengine_registry.LOOPS, 'training.loops')

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Restore images: tools/restore.py INPUT OUTPUT [--checkpoint P] [--config C] [--tile 512]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 import argparse
 import sys
 from pathlib import Path

@@ -1,5 +1,11 @@
 #!/usr/bin/env python3
 """Train a model: tools/train.py CONFIG [--work-dir DIR] [--cfg-options data_root=/path …]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
+import sys
+from pathlib import Path
+
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
@@ -9,6 +15,7 @@ from mmvisattn.cli.checks import check_annotations, check_data, check_keys, chec
 from mmvisattn.cli.launching import accumulate_batches, batches, check_restarts, is_first_process, ranks_named
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.resume import duration, go_on, minutes, save_by_time, seed, set_randomness
+from mmvisattn.cli.seeds import train_seeds
 from mmvisattn.cli.usage import UsageError
 from mmvisattn.cli.watching import BACKENDS, non_finite_named, show_in
 from mmvisattn.training.config import replaced, surviving
@@ -19,6 +26,8 @@ def main() -> None:
     parser.add_argument('--resume', nargs='?', const='latest', metavar='CHECKPOINT',
                         help='continue from the newest checkpoint of the work folder that loads, or from the given one')
     parser.add_argument('--seed', type=seed, help="seed of all random numbers (default: the config's)")
+    parser.add_argument('--seeds', type=seed, default=0, metavar='N',
+                        help='train with N seeds, --seed and those that follow it, one after the other')
     parser.add_argument('--deterministic', action='store_true',
                         help='the same weights from run to run on a GPU, too: slower, and an error where torch cannot')
     parser.add_argument('--max-time', type=duration, metavar='HH:MM:SS',
@@ -54,6 +63,12 @@ def main() -> None:
             raise UsageError(f'--auto-scale-lr: {args.config} sets no auto_scale_lr.base_batch_size, '
                              'the batch size that its learning rate is for')
         cfg.auto_scale_lr.enable = True
+    if args.seeds:
+        if args.launcher != 'none':
+            raise UsageError(f'--seeds {args.seeds} starts processes of its own: leave out --launcher, or start each --seed')
+        first = args.seed if args.seed is not None else (cfg.get('randomness') or {}).get('seed') or 0
+        print(train_seeds(sys.argv[1:], Path(cfg.work_dir), first, args.seeds))
+        return
     show_in(cfg, args.vis)
     if args.accumulate > 1:
         accumulate_batches(cfg, args.accumulate)
