@@ -41,6 +41,8 @@ def main() -> None:
                         help='also show the numbers of the log in TensorBoard or Weights & Biases')
     parser.add_argument('--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'],
                         help='train in mixed precision (float16 if no type is given)')
+    parser.add_argument('--ema', nargs='?', const=0.001, type=float, metavar='MOMENTUM',
+                        help='validate and keep averaged weights: each iteration counts MOMENTUM (0.001 if none is given)')
     parser.add_argument('--accumulate', type=batches, default=1, metavar='N',
                         help='update the weights after every N batches, as often as the config says: all numbers of '
                         'iterations are multiplied by N')
@@ -58,6 +60,10 @@ def main() -> None:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype=args.amp)
         if args.amp == 'float16':
             cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.ema is not None:
+        if not 0 < args.ema < 1:
+            raise UsageError(f'--ema {args.ema} must be above 0 and below 1')
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='EMAHook', momentum=args.ema)]
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise UsageError(f'--auto-scale-lr: {args.config} sets no auto_scale_lr.base_batch_size, '
