@@ -55,6 +55,7 @@ setup(
         'det': [*COMMON, *ONEDL, 'onedl-mmdetection>=3.5.1'],
         'seg-openmmlab': [*COMMON, *OPENMMLAB, 'mmsegmentation>=1.2.2'],
         'det-openmmlab': [*COMMON, *OPENMMLAB, 'mmdet>=3.3.0'],
+        'export': ['onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf'],
         'test': ['pytest', 'pytest-cov', 'pytest-xdist', 'hypothesis'],
         'lint': ['ruff', 'mypy'],
     },

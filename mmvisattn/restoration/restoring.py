@@ -32,7 +32,7 @@ def restore_picture(model: ImageRestorer, picture: Picture, right: Picture | Non
         raise ValueError(f'the two views differ in size: {tuple(views[0].shape[-2:])} and {tuple(views[1].shape[-2:])}')
     x = views[0] if len(views) == 1 else torch.cat(views, dim=1)
     with torch.inference_mode():
-        restored = model.restore(x.to(next(model.parameters()).device)).clamp_(0, 1)
+        restored = model.restore(x.to(model.data_preprocessor.device)).clamp_(0, 1)
     planes = restored[:, 0] if channels == 1 else restored[0]
     pixels = planes.permute(1, 2, 0).float().cpu().numpy()
     if pixels.shape[-1] != picture.pixels.shape[-1]:
