@@ -27,7 +27,8 @@ from .predictors import ExportedNetwork, load_exported
 # The metric of each task, how much of it may be lost, and its unit (mIoU in points, PSNR in dB).
 LIMITS = {'segmentation': ('mIoU', 1.0, 'points'), 'restoration': ('PSNR', 0.1, 'dB')}
 MULTIPLICATIONS = ('Convolution', 'GroupConvolution', 'MatMul')
-MAX_IMAGES = 300
+MOVING = ('Concat', 'Reshape', 'Split', 'Squeeze', 'Transpose', 'Unsqueeze', 'VariadicSplit')
+MAX_IMAGES = 100  # for the calibration
 
 
 @dataclass
@@ -132,13 +133,21 @@ def _outputs(compiled: Any) -> Any:
     return lambda image: [compiled(image)[i] for i in range(len(compiled.outputs))]
 
 
+def _is_quantized(output: Any) -> bool:
+    """Whether values of an OpenVINO model are in int8, also after operators that only move them."""
+    node = output.get_node()
+    if node.get_type_name() in MOVING:
+        sources = node.input_values() if node.get_type_name() == 'Concat' else node.input_values()[:1]
+        return all(map(_is_quantized, sources))
+    return node.get_type_name() == 'FakeQuantize'
+
+
 def layers(model: Any) -> tuple[list[str], list[str]]:
     """Names of the convolutions and matrix products of an OpenVINO model: those in int8, and those in float."""
     inside, outside = [], []
     for node in model.get_ordered_ops():
         if node.get_type_name() in MULTIPLICATIONS:
-            first = node.input_value(0).get_node().get_type_name()
-            (inside if first == 'FakeQuantize' else outside).append(node.get_friendly_name())
+            (inside if _is_quantized(node.input_value(0)) else outside).append(node.get_friendly_name())
     return inside, outside
 
 
