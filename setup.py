@@ -51,8 +51,10 @@ setup(
     # The two lines of the mm packages break each other, so both are extras.
     install_requires=['torch>=2.4', 'numpy', 'einops', 'safetensors', 'filelock', 'pyyaml', 'pillow'],
     extras_require={
+        'cls': [*COMMON, *ONEDL, 'onedl-mmpretrain>=1.3.6'],
         'seg': [*COMMON, *ONEDL, 'onedl-mmsegmentation>=1.4.2'],
         'det': [*COMMON, *ONEDL, 'onedl-mmdetection>=3.5.1'],
+        'cls-openmmlab': [*COMMON, *OPENMMLAB, 'mmpretrain>=1.2.0'],
         'seg-openmmlab': [*COMMON, *OPENMMLAB, 'mmsegmentation>=1.2.2'],
         'det-openmmlab': [*COMMON, *OPENMMLAB, 'mmdet>=3.3.0'],
         'export': ['onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf'],

@@ -13,7 +13,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 
 # By the name of a table: the pattern of its models' names.
 TABLES = {
-    'ImageNet': r'.*_in1k',
+    'ImageNet': r'.*_in\d+k',
     'ADE20K, Semantic FPN': r'.*_fpn_.*_ade20k',
     'ADE20K, UPerNet': r'.*_upernet_.*_ade20k',
     'ADE20K': r'.*_simple-head_.*_ade20k',
@@ -64,9 +64,10 @@ def rows_of(model: dict) -> list[dict[str, str]]:
         row |= {'detector': words[1], 'epochs': words[2].removesuffix('e')}
     elif '_simple-head_' in name:
         row |= {'crop': words[2].removeprefix('ade20k-'), 'GPUs x images': words[1]}
-    elif 'Config' not in model:
+    elif 'ImageNet' in str(metadata['Training Data']):
+        row['backbone'] += (', of ImageNet-22k' * ('22k-pre' in name) + ', 384 x 384' * name.endswith('384x384')
+                            + ', ImageNet-22k, not fine-tuned' * name.endswith('_in22k'))
         row['weights'] = f'[file]({model["Weights"]})' if 'Weights' in model else f'[page]({metadata["Weights Page"]})'
-        row['backbone'] += ', of ImageNet-22k' * ('22k-pre' in name) + ', 384 x 384' * name.endswith('384x384')
     row |= {'params (M)': metadata.get('Parameters (M)', ''), 'GMACs': metadata.get('MACs (G)', '')}
     for _, values in metrics:
         row |= values

@@ -2,8 +2,8 @@
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 
-EXTRAS = {'mmengine': 'seg', 'mmcv': 'seg', 'mmseg': 'seg', 'mmdet': 'det', 'onnxscript': 'export', 'onnxruntime': 'export',
-          'openvino': 'export', 'nncf': 'export'}
+EXTRAS = {'mmengine': 'seg', 'mmcv': 'seg', 'mmseg': 'seg', 'mmdet': 'det', 'mmpretrain': 'cls', 'onnxscript': 'export',
+          'onnxruntime': 'export', 'openvino': 'export', 'nncf': 'export'}
 OPERATORS = 'mmcv._ext'  # mmcv's compiled part; mmcv-lite lacks it, and so does an mmcv that was made without torch
 BUILD = "pip install 'setuptools<82' wheel ninja psutil && " \
         'pip install --no-build-isolation --no-cache-dir --no-deps --force-reinstall '
@@ -25,8 +25,8 @@ def _is_openmmlab() -> bool:
 
 
 def lacking(package: str) -> str | None:
-    """What is missing to import mmseg or mmdet: itself, or the operators if it imports them; None if nothing is."""
-    imports_operators = package == 'mmdet' or _is_openmmlab()
+    """What is missing to import an mm package: itself, or the operators if it imports them; None if nothing is."""
+    imports_operators = package == 'mmdet' or (package == 'mmseg' and _is_openmmlab())
     wanted = [package, OPERATORS] if imports_operators else [package]
     return next((name for name in wanted if not installed(name)), None)
 

@@ -18,13 +18,14 @@ def child(name: str, parent: Registry, *locations: str) -> Registry:
 
 
 MODELS = child('model', mmengine_registry.MODELS, 'models', 'restoration.image_restorer')
-DATASETS = child('dataset', mmengine_registry.DATASETS, 'datasets', 'restoration.datasets', 'training.seeded_augmentation')
+DATASETS = child('dataset', mmengine_registry.DATASETS, 'datasets', 'restoration.datasets', 'training.checked_data',
+                 'training.seeded_augmentation')
 TRANSFORMS = child('transform', mmengine_registry.TRANSFORMS, 'restoration.datasets')
 DATA_SAMPLERS = child('data sampler', mmengine_registry.DATA_SAMPLERS, 'restoration.progressive_patches',
                       'training.samplers')
 LOOPS = child('loop', mmengine_registry.LOOPS, 'training.loops')
-HOOKS = child('hook', mmengine_registry.HOOKS, 'training.checkpoint_hook',
-              'training.preemption', 'training.random_state')
+HOOKS = child('hook', mmengine_registry.HOOKS, 'training.checked_data', 'training.checkpoint_hook', 'training.preemption',
+              'training.random_state', 'training.watching')
 OPTIM_WRAPPER_CONSTRUCTORS = child(
     'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'optim')
 METRICS = child('metric', mmengine_registry.METRICS, 'restoration.metric')

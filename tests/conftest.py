@@ -8,6 +8,7 @@ import torch
 from helpers import runs
 
 from mmvisattn.datasets.miniature import write_miniature
+from mmvisattn.without_torchvision import import_mmpretrain
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,14 @@ def miniature_coco(tmp_path_factory) -> Path:
     """A miniature data set of a few images in COCO's layout."""
     pytest.importorskip('mmdet')
     return write_miniature(tmp_path_factory.mktemp('data') / 'coco', 'coco', num_training=6, num_validation=3)
+
+
+@pytest.fixture(scope='session')
+def miniature_imagenet(tmp_path_factory) -> Path:
+    """A miniature data set of a few images in ImageNet's layout."""
+    pytest.importorskip('mmpretrain')
+    import_mmpretrain()
+    return write_miniature(tmp_path_factory.mktemp('data') / 'imagenet', 'imagenet', num_training=16, num_validation=8)
 
 
 @pytest.fixture(scope='session', params=['onedl', 'openmmlab'])

@@ -34,7 +34,7 @@ def test_what_is_missing_is_named_with_the_command(run_afresh, hidden, code, ext
     assert f"needs the package '{hidden}'" in last and f"pip install 'mmvisattn[{extra}]'" in last
 
 
-SEGMENTOR = 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+SEGMENTOR = 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 DETECTOR = 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
 TRAIN = """
 import runpy

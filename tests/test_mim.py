@@ -14,7 +14,7 @@ from helpers.wheel import built_wheel, copy_of_the_tree
 
 pytestmark = pytest.mark.install
 MIM = {'onedl': 'onedl-mim==0.5.1', 'openmmlab': 'openmim==0.3.9'}
-CONFIG = 'topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+CONFIG = 'topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 RELEASE = 'https://github.com/AFeng-x/SMT/releases/download/v1.0.0'
 
 
@@ -93,11 +93,11 @@ def test_search_finds_by_data_set_and_figure(mim, tmp_path):
 
 
 def test_search_tells_the_page_of_weights(mim):
-    found = mim('search', '--config', 'topformer-tiny_in1k', '--field', 'weights_page').stdout
+    found = mim('search', '--config', 'topformer-tiny_8xb128_in1k', '--field', 'weights_page').stdout
     assert 'https://github.com/hustvl/topformer' in found  # mim writes everything in lower case
 
 
-@pytest.mark.parametrize('name', ['topformer-tiny_in1k', 'topformer-tiny_retinanet_8xb2-12e_coco'])
+@pytest.mark.parametrize('name', ['topformer-tiny_8xb128_in1k', 'topformer-tiny_retinanet_8xb2-12e_coco'])
 def test_download_saves_no_page(mim, tmp_path, name):
     """Without weights mim fails, by an error of its own or by a Python one (docs/upstream/onedl-mim.md)."""
     mim('download', '--config', name, '--dest', tmp_path / 'weights', code=1)
@@ -105,7 +105,7 @@ def test_download_saves_no_page(mim, tmp_path, name):
 
 
 def test_download_saves_a_file(mim, release, tmp_path):
-    """The file comes first; then mim wants a config, of which an ImageNet backbone has none (docs/upstream/onedl-mim.md)."""
-    mim('download', '--config', 'smt-tiny_in1k', '--dest', tmp_path / 'weights', code=1)
-    file, = Path(tmp_path / 'weights').iterdir()
+    mim('download', '--config', 'smt-tiny_8xb128_in1k', '--dest', tmp_path / 'weights')
+    config, file = sorted(Path(tmp_path / 'weights').iterdir())
+    assert config.name == 'smt-tiny_8xb128_in1k.py' and 'mmvisattn.SMT' in config.read_text()
     assert file.name == 'smt_tiny.pth' and file.read_bytes() == (release[0] / file.name).read_bytes()

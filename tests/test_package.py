@@ -9,7 +9,7 @@ from helpers.reduced import CONFIGS
 from helpers.wheel import PIP, built_wheel, copy_of_the_tree
 
 CHECK = """
-import mmvisattn, numpy, pathlib
+import mmvisattn, numpy, pathlib, subprocess, sys
 from importlib.metadata import distribution
 from mmengine.registry import MODELS
 root = pathlib.Path(mmvisattn.__file__).parent
@@ -24,6 +24,9 @@ assert files(mim) == files(root.parent / first.parts[0] / '.mim'), first
 predicted = mmvisattn.load('segmentation', device='cpu').predict(numpy.zeros((64, 64, 3), 'uint8'))
 assert predicted.labels.shape == (64, 64)
 assert mmvisattn.load(mmvisattn.list_models('topformer*simple-head*')[0]).config.model.backbone.type == 'mmvisattn.TopFormer'
+name = 'topformer-tiny_simple-head_1xb16-1000_miniature-128x128'
+done = subprocess.run([sys.executable, '-m', 'mmvisattn', 'train', name], capture_output=True, text=True)
+assert done.returncode == 1 and 'error: train_dataloader: data/miniature does not exist' in done.stderr, done.stderr
 print(len([p for p in (mim / 'configs').glob('*/*.py') if p.parent.name != '_base_']))
 """
 

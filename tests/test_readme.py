@@ -15,10 +15,10 @@ def commands(page):
     """What calls a tool or make in code blocks, with its continuations, and in the text."""
     text = re.sub(r'\\\n\s*', '', page.read_text())
     blocks = re.findall(r'^(?: {4}|\t)(.*)$', text, re.MULTILINE)
-    inline = re.findall(r'`((?:tools/\w+\.py|make) [^`\n]+)`', text)
+    inline = re.findall(r'`((?:tools/\w+\.(?:py|sh)|make) [^`\n]+)`', text)
     for line in [*blocks, *inline]:
         words = shlex.split(line, comments=True)
-        if words and (words[0] == 'make' or any(re.match(r'tools/\w+\.py', word) for word in words)):
+        if words and (words[0] == 'make' or any(re.match(r'tools/\w+\.(py|sh)', word) for word in words)):
             yield words
 
 
@@ -33,7 +33,8 @@ def test_there_are_commands():
 def options_of(run_tool_in):
     @cache
     def options(tool):
-        done = run_tool_in(ROOT, ROOT / tool, '--help')
+        script = re.sub(r'(dist|slurm)_(\w+)\.sh', r'\2.py', tool)  # which passes its options on
+        done = run_tool_in(ROOT, ROOT / script, '--help')
         assert done.returncode == 0, done.stderr
         return set(re.findall(r'--[\w-]+', done.stdout))
 
@@ -55,7 +56,7 @@ def test_the_command_exists(words, options_of):
 
 
 def test_all_tools_are_executable():
-    tools = [*(ROOT / 'tools').glob('*.py'), *(ROOT / 'docs').glob('*.py')]
+    tools = [*(ROOT / 'tools').glob('*.*'), *(ROOT / 'docs').glob('*.py')]
     assert tools and all(os.access(tool, os.X_OK) and tool.read_text().startswith('#!') for tool in tools)
 
 

@@ -7,6 +7,11 @@ import numpy as np
 import pytest
 from helpers.reduced import ROOT
 from helpers.runs import options
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+
+from mmvisattn.cli.checks import check_data, check_model
+from mmvisattn.without_torchvision import import_mmpretrain
 
 TRAIN, PREDICT = ROOT / 'tools/train.py', ROOT / 'tools/predict.py'
 
@@ -53,3 +58,23 @@ def test_boxes_in_cocos_format(tmp_path, run_tool):
     done = run_tool(TRAIN, 'my_detector.py', *short)
     assert done.returncode == 0, done.stderr
     assert 'bbox_mAP' in done.stdout + done.stderr
+
+
+def test_images_in_folders(tmp_path):
+    """As it stands in docs/classification.md, without fetching weights."""
+    pytest.importorskip('mmpretrain')
+    import_mmpretrain()
+    code = re.search(r'```python\n(# my_classifier.py\n.*?)```', (ROOT / 'docs/classification.md').read_text(), re.DOTALL)[1]
+    (tmp_path / 'my_classifier.py').write_text(code.replace("'./configs", f"'{ROOT}/configs"))
+    for split in ('train', 'val'):
+        for name in ('cat', 'dog'):
+            image(tmp_path / f'data/mine/{split}/{name}/1.jpg', 1)
+    cfg = Config.fromfile(tmp_path / 'my_classifier.py')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.data_root = str(tmp_path / 'data/mine')
+    check_data(cfg, 'train_dataloader', 'val_dataloader', 'test_dataloader')
+    check_model(cfg)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        for loader in (cfg.train_dataloader, cfg.val_dataloader):
+            dataset = DATASETS.build(loader.dataset)
+            assert dataset[1]['inputs'].shape == (3, 224, 224) and dataset[1]['data_samples'].gt_label == 1

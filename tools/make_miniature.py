@@ -10,7 +10,8 @@ def main() -> None:
     parser = Parser('Write a generated miniature data set in the layout of a real one.')
     parser.add_argument('root', type=Path, help='the folder to create')
     parser.add_argument('--layout', choices=sorted(LAYOUTS), default='ade20k',
-                        help='ade20k: label images; coco: boxes and masks (default: %(default)s)')
+                        help='ade20k: label images; coco: boxes and masks; imagenet: one shape per image, in the folder '
+                        'of its class (default: %(default)s)')
     parser.add_argument('--num-training', type=int, default=320, help='training images (default: %(default)s)')
     parser.add_argument('--num-validation', type=int, default=60, help='validation images (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='the same seed gives the same images (default: %(default)s)')

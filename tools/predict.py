@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,39 @@ from mmvisattn.cli.arguments import read_config, run_tool
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import Parser, UsageError, check_folder
 from mmvisattn.files import written_whole
-from mmvisattn.inference import DetectionResult, Predictor, RestorationResult, Result, SegmentationResult, load, video
+from mmvisattn.inference import (
+    ClassificationResult,
+    DetectionResult,
+    Predictor,
+    RestorationResult,
+    Result,
+    SegmentationResult,
+    load,
+    video,
+)
+from mmvisattn.inference.predictor import SMALLEST_TILE
 from mmvisattn.restoration.pictures import image_files
 
-# Where the data of a result go: the folder and the suffix.
-DATA = {SegmentationResult: ('labels', '.png'), DetectionResult: ('boxes', '.json')}
+
+def save_json(target: Path, **data: Any) -> None:
+    with written_whole(target) as unfinished:
+        unfinished.write_text(json.dumps(dict(name=target.stem, **data)))
+
+
+def save_boxes(result: DetectionResult, target: Path) -> None:
+    save_json(target, classes=result.classes, results=result.to_coco())
+
+
+def save_scores(result: ClassificationResult, target: Path) -> None:
+    save_json(target, results=result.top())
+
+
+# Where the data of a result go: the folder, the suffix, and what writes them.
+DATA: dict[type[Result], tuple[str, str, Callable[[Any, Path], None]]] = {
+    ClassificationResult: ('scores', '.json', save_scores),
+    SegmentationResult: ('labels', '.png', SegmentationResult.save_labels),
+    DetectionResult: ('boxes', '.json', save_boxes),
+}
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,13 +62,14 @@ def parse_args() -> argparse.Namespace:
                         'with the package)')
     parser.add_argument('--out', type=Path, default=Path('predictions'), help='folder of the results (default: %(default)s)')
     parser.add_argument('--data', action='store_true',
-                        help='write the data, too: labels as PNG to OUT/labels, or COCO results to OUT/boxes')
+                        help='write the data, too: labels as PNG to OUT/labels, COCO results to OUT/boxes, or the five '
+                        'highest scores to OUT/scores')
     parser.add_argument('--tile', type=int, help='work in square tiles of this many pixels a side, for large images')
     parser.add_argument('--batch', type=int, default=1, help='images or frames computed together (default: %(default)s)')
     parser.add_argument('--device', help='default: cuda if PyTorch finds a GPU, else cpu')
     parser.add_argument('--overwrite', action='store_true', help='replace results that exist already')
     args = parser.parse_args()
-    for name, smallest in (('batch', 1), ('tile', 32)):
+    for name, smallest in (('batch', 1), ('tile', SMALLEST_TILE)):
         if getattr(args, name) is not None and getattr(args, name) < smallest:
             raise UsageError(f'--{name} {getattr(args, name)}: must be at least {smallest}')
     return args
@@ -74,18 +103,9 @@ def outputs_of(paths: list[Path], args: argparse.Namespace, results: type[Result
         suffix = '.mp4' if is_video(path) else path.suffix if results is RestorationResult else '.png'
         outputs[path] = [args.out / f'{name}{suffix}']
         if args.data and not is_video(path) and results in DATA:
-            folder, suffix = DATA[results]
+            folder, suffix, _ = DATA[results]
             outputs[path].append(args.out / folder / f'{name}{suffix}')
     return outputs
-
-
-def write_data(result: Result, target: Path) -> None:
-    """Labels or boxes in a file."""
-    if isinstance(result, SegmentationResult):
-        result.save_labels(target)
-    elif isinstance(result, DetectionResult):
-        with written_whole(target) as unfinished:
-            unfinished.write_text(json.dumps(dict(name=target.stem, classes=result.classes, results=result.to_coco())))
 
 
 def picture_of_frame(result: Result) -> np.ndarray:
@@ -144,7 +164,7 @@ class Work:
         picture, *data = self.outputs[path]
         try:
             for output in filter(self.is_wanted, data):
-                write_data(result, output)
+                DATA[type(result)][2](result, output)
             if self.is_wanted(picture):
                 result.save(picture)
         except (ValueError, OSError) as error:
@@ -205,6 +225,8 @@ def main() -> None:
         raise UsageError(f'--model {args.model} is a backbone alone, which predicts nothing; it is for training')
     if args.tile and predictor.results is DetectionResult:
         raise UsageError('--tile: objects would be cut in two, so detectors take images as a whole')
+    if args.tile and predictor.results is ClassificationResult:
+        raise UsageError('--tile: classifiers take images as a whole')
     outputs = outputs_of(paths, args, predictor.results)
     check_outputs(outputs, args.out)
     work = Work(args, predictor, outputs)

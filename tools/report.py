@@ -9,12 +9,12 @@ from mmvisattn.cli.usage import Parser
 
 def main() -> None:
     parser = Parser(
-        'Draw the predictions of a segmentor, detector or restorer on some validation images, and its learning curve.')
+        'Draw the predictions of a classifier, segmentor, detector or restorer on some images, and its learning curve.')
     parser.add_argument('work_dir', type=Path, help='the work folder of tools/train.py')
     parser.add_argument('--out', type=Path, help='the picture to write (default: report.png in the work folder)')
     parser.add_argument('--data-root', help='where the data is, if it has moved since the training')
     parser.add_argument('--compare', type=Path, nargs='+', default=[], metavar='WORK_DIR',
-                        help='work folders of other trainings whose scores to draw in the same plot')
+                        help='work folders of other trainings whose scores and speed to draw in the same plots')
     args = parser.parse_args()
     print(write_report(args.work_dir, args.out or args.work_dir / 'report.png', args.data_root, args.compare))
 

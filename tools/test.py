@@ -8,19 +8,21 @@ from mmengine.runner import Runner
 
 from mmvisattn.cli.arguments import add_weights_option, argument_parser, checkpoint_path, load_config, load_weights, run_tool
 from mmvisattn.cli.checks import check_data, check_keys, check_model, dicts_in
+from mmvisattn.cli.launching import ranks_named
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import UsageError, check_folder
 
-# The visualization hook for each type of metric.
-PAINTERS = dict(IoUMetric='SegVisualizationHook', CocoMetric='DetVisualizationHook')
+# The visualization hook for each type of metric, and what lets it paint.
+PAINTERS = dict(
+    Accuracy=dict(type='VisualizationHook', enable=True), IoUMetric=dict(type='SegVisualizationHook', draw=True),
+    CocoMetric=dict(type='DetVisualizationHook', draw=True))
 
 
 def paint(cfg: Config, metric: str, folder: Path) -> None:
     """Let the Runner paint truth and prediction of every image."""
     if metric not in PAINTERS:
         raise UsageError(f'--show-dir: no hook paints for {metric}; tools/restore.py writes restored images')
-    cfg.default_hooks.setdefault('visualization', dict(type=PAINTERS[metric]))
-    cfg.default_hooks.visualization.update(draw=True, interval=1)
+    cfg.default_hooks.visualization = dict(cfg.default_hooks.get('visualization', {}), **PAINTERS[metric], interval=1)
     # mmengine's visualizer appends 'vis_data/vis_image'; the last part of the path is ours.
     cfg.visualizer.save_dir = str(folder)
 
@@ -33,7 +35,8 @@ def write_predictions(cfg: Config, metric: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         cfg.test_evaluator.update(outfile_prefix=str(folder / 'predictions'))
     else:
-        raise UsageError(f'--out: {metric} writes no predictions; tools/restore.py writes restored images')
+        raise UsageError(f'--out: {metric} writes no predictions; tools/restore.py writes restored images, tools/predict.py '
+                         '--data the scores of a classifier')
 
 
 def augment(cfg: Config, name: Path) -> None:
@@ -86,7 +89,8 @@ def main() -> None:
     with config_errors(cfg):
         runner = Runner.from_cfg(cfg)
         print_log(f'{checkpoint}: {load_weights(runner.model, checkpoint, args.weights)}', logger='current')
-        runner.test()
+        with ranks_named():
+            runner.test()
 
 
 if __name__ == '__main__':

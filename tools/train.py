@@ -4,10 +4,13 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from mmvisattn.cli.arguments import argument_parser, load_config, run_tool
-from mmvisattn.cli.checks import check_data, check_keys, check_model
+from mmvisattn.cli.broken_data import broken_data_named, count
+from mmvisattn.cli.checks import check_annotations, check_data, check_keys, check_model
+from mmvisattn.cli.launching import accumulate_batches, batches, check_restarts, is_first_process, ranks_named
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.resume import duration, go_on, minutes, save_by_time, seed, set_randomness
 from mmvisattn.cli.usage import UsageError
+from mmvisattn.cli.watching import BACKENDS, non_finite_named, show_in
 from mmvisattn.training.config import replaced, surviving
 
 
@@ -22,11 +25,20 @@ def main() -> None:
                         help='after this time save, and end with status 75')
     parser.add_argument('--checkpoint-minutes', type=minutes, metavar='MINUTES',
                         help='also save when this time has passed since the last checkpoint')
+    parser.add_argument('--skip-bad', type=count, default=0, metavar='N',
+                        help='replace up to N broken samples by others, in each process, and tell which (default: stop at '
+                        'the first)')
+    parser.add_argument('--vis', nargs='+', choices=list(BACKENDS), default=[],
+                        help='also show the numbers of the log in TensorBoard or Weights & Biases')
     parser.add_argument('--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'],
                         help='train in mixed precision (float16 if no type is given)')
+    parser.add_argument('--accumulate', type=batches, default=1, metavar='N',
+                        help='update the weights after every N batches, as often as the config says: all numbers of '
+                        'iterations are multiplied by N')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale the learning rate to the number of processes times the batch size')
     args = parser.parse_args()
+    check_restarts(args.resume, args.max_time)
     cfg = load_config(args)
     check_keys(cfg, args.config, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     check_data(cfg, 'train_dataloader', 'val_dataloader')
@@ -42,15 +54,20 @@ def main() -> None:
             raise UsageError(f'--auto-scale-lr: {args.config} sets no auto_scale_lr.base_batch_size, '
                              'the batch size that its learning rate is for')
         cfg.auto_scale_lr.enable = True
+    show_in(cfg, args.vis)
+    if args.accumulate > 1:
+        accumulate_batches(cfg, args.accumulate)
     set_randomness(cfg, args.seed, args.deterministic)
     save_by_time(cfg, args.checkpoint_minutes, args.max_time)
-    notes = go_on(cfg, args.resume, args.seed) if args.resume else []
+    notes = check_annotations(cfg, 'train_dataloader', 'val_dataloader') if is_first_process() else []
+    notes += go_on(cfg, args.resume, args.seed) if args.resume else []
     cfg = replaced(cfg)
-    with config_errors(cfg):
-        runner = Runner.from_cfg(surviving(cfg, args.max_time))
+    with config_errors(cfg), broken_data_named(), non_finite_named():
+        runner = Runner.from_cfg(surviving(cfg, args.max_time, args.skip_bad))
         for note in notes:
             runner.logger.warning(note)
-        runner.train()
+        with ranks_named():
+            runner.train()
 
 
 if __name__ == '__main__':

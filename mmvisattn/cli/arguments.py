@@ -5,6 +5,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.utils import import_modules_from_strings
@@ -12,9 +13,12 @@ from torch import nn
 
 from mmvisattn.config import dicts_in, without_sync_bn
 from mmvisattn.weights import WEIGHTS, LoadReport, find_model, load_whole, similar_models
+from mmvisattn.weights.catalog import project_folder
+from mmvisattn.weights.download import is_url
+from mmvisattn.weights.safety import read_checkpoints_safely
 
 from .checks import check_keys, check_packages, check_path, check_settings, datasets_in
-from .compat import join_processes_on_cpu, leave_processes, read_checkpoints_safely
+from .compat import join_processes_on_cpu, leave_processes
 from .misuse import check_open_arguments
 from .options import ConfigOptions, merge_options
 from .usage import Parser, UsageError, check_folder, end_clearly, one_line
@@ -39,8 +43,9 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument('--work-dir', type=Path, help='where logs and checkpoints go (default: work_dirs/<config name>)')
     parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={}, metavar='KEY=VALUE',
                         help='settings of the config to override; data_root=… reaches every data set')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='how several processes were started')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
+                        default='pytorch' if torch.distributed.is_torchelastic_launched() else 'none',
+                        help='how several processes were started (default: pytorch under torchrun, otherwise none)')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
     return parser
 
@@ -81,12 +86,22 @@ def _move_data(cfg: Config, old_root: str, new_root: str) -> None:
                 metric['ann_file'] = str(Path(new_root) / Path(metric['ann_file']).relative_to(old_root))
 
 
+def _found(path: Path) -> Path:
+    """The file of a config that is given by its path, or by its name if it comes with the package."""
+    named = [] if path.is_file() else list(project_folder().glob(f'configs/*/{path.name.removesuffix(".py")}.py'))
+    return named[0] if named and path.parent == Path() else path
+
+
 def read_config(path: Path) -> Config:
     """Read a config file.
+
+    Args:
+        path: of the file, or the name of a config that comes with the package.
 
     Raises:
         UsageError: if it does not exist, cannot be read, has no model, or needs packages that are missing.
     """
+    path = _found(path)
     if not path.is_file():
         similar = get_close_matches(path.name, [p.name for p in path.parent.glob('*.py')], n=3)
         hint = f'; did you mean {" or ".join(similar)}?' if similar else ''
@@ -118,7 +133,7 @@ def checkpoint_path(path: str | Path) -> str:
     Raises:
         UsageError: if there is no such file.
     """
-    if not str(path).startswith(('http://', 'https://')) and not Path(path).is_file() and find_model(str(path)) is None:
+    if not is_url(str(path)) and not Path(path).is_file() and find_model(str(path)) is None:
         raise UsageError(f'there is no checkpoint {path}; {similar_models(str(path))}')
     return str(path)
 

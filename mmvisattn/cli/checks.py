@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DATASETS, MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from mmvisattn.config import dicts_in, metainfo_of
+from mmvisattn.datasets.coco import Fault, coco_faults
 from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_message
 from mmvisattn.models.backbone import Backbone
+from mmvisattn.without_torchvision import import_mmpretrain
 
 from .misuse import config_errors
 from .usage import MISSPELLED, UsageError, did_you_mean, nearest, shown
@@ -46,9 +48,11 @@ def check_packages(cfg: Config) -> None:
     """
     types = [str(part['type']) for part in dicts_in(list(cfg.values())) if 'type' in part]
     scopes = {cfg.get('default_scope'), *(name.split('.')[0] for name in types)}
-    for package in sorted({'mmseg', 'mmdet'} & scopes):
+    for package in sorted({'mmseg', 'mmdet', 'mmpretrain'} & scopes):
         if missing := lacking(package):
             raise UsageError(missing_message(missing, 'the config'))
+    if 'mmpretrain' in scopes:
+        import_mmpretrain()
     on_gpus = {'FocalLoss'} if torch.cuda.is_available() else set()  # on CPUs it does without
     parts = (MADE_OF_OPERATORS | on_gpus).intersection(name.split('.')[-1] for name in types)
     if parts and not installed(OPERATORS):
@@ -97,6 +101,8 @@ def check_settings(cfg: Config) -> None:
             raise UsageError(f'the config has {key}, and nothing would read it{did_you_mean(alike)}')
     if cfg.get('load_from') and '://' not in str(cfg.load_from) and not Path(cfg.load_from).is_file():
         raise UsageError(f'load_from={shown(cfg.load_from)}: there is no such checkpoint')
+    if not isinstance(cfg.get('custom_hooks') or [], (list, tuple)):
+        raise UsageError(f'custom_hooks={shown(cfg.custom_hooks)} must be a list')
     for part, least in LEAST.items():
         if not isinstance(cfg.get(part) or {}, dict):
             raise UsageError(f'{part}={shown(cfg[part])} must be a dict')
@@ -105,6 +111,11 @@ def check_settings(cfg: Config) -> None:
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if value is not None and not (number and value >= lowest and not value % 1 > 0):
                 raise UsageError(f'{part}.{key}={shown(value)} must be a whole number, at least {lowest}')
+    for name in LOADERS:
+        loader = cfg.get(name) or {}
+        if loader.get('persistent_workers') and loader.get('num_workers') == 0:
+            raise UsageError(f'{name}.persistent_workers=True needs workers, and num_workers=0; '
+                             f'set {name}.persistent_workers=False, too')
 
 
 def check_path(key: str, value: object) -> None:
@@ -134,8 +145,9 @@ def check_data(cfg: Config, *names: str) -> None:
     for name, dataset in datasets_in(cfg):
         if name not in names:
             continue
-        prefixes = dataset.get('data_prefix') or {}
-        parts = {'ann_file': dataset.get('ann_file'), **(prefixes if isinstance(prefixes, dict) else {})}
+        prefixes = dataset.get('data_prefix') or dataset.get('split') or {}
+        parts = {'ann_file': dataset.get('ann_file'),
+                 **(prefixes if isinstance(prefixes, dict) else {'data_prefix': prefixes})}
         parts = {key: part for key, part in parts.items() if part}
         for key, part in dict(parts, data_root=dataset['data_root'] or '').items():
             check_path(f'{name}: {key}', part)
@@ -198,6 +210,47 @@ def _check_categories(cfg: Config, name: str, dataset: dict, path: Path) -> None
     raise UsageError(
         f'{name}: {path} does not list the {len(classes)} classes of {dataset["type"]}: {"; ".join(words)}. Set the '
         "classes to learn: metainfo=dict(classes=(…)) in every data set, and their number as num_classes of the heads")
+
+
+def _is_coco(dataset: dict) -> bool:
+    """Whether a data set of a config is mmdet's ``CocoDataset``, or made of it; in the current scope."""
+    kind = dataset.get('type')
+    with DATASETS.switch_scope_and_registry(None) as registry:
+        found = registry.get(kind) if isinstance(kind, str) else kind
+    return any(base.__name__ == 'CocoDataset' for base in getattr(found, '__mro__', ()))
+
+
+def annotation_faults(dataset: dict) -> list[Fault]:
+    """What is wrong with the annotation file of a data set in COCO's layout; nothing for others. In the current scope."""
+    if not _is_coco(dataset) or not dataset.get('ann_file'):
+        return []
+    classes = metainfo_of(dataset).get('classes') or ()
+    return coco_faults(Path(dataset.get('data_root') or '') / dataset['ann_file'], classes)
+
+
+def check_annotations(cfg: Config, *names: str) -> list[str]:
+    """Check the annotation files in COCO's layout of these data loaders completely.
+
+    Returns:
+        What to tell: which annotations are left out.
+
+    Raises:
+        UsageError: with the first fault on which a training would go wrong, and how many more there are.
+    """
+    notes, seen = [], []
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        for name, dataset in datasets_in(cfg):
+            source = (dataset.get('data_root'), dataset.get('ann_file'))
+            if name not in names or source in seen:
+                continue
+            seen.append(source)
+            faults = annotation_faults(dataset)
+            wrong = [fault for fault in faults if fault.stops]
+            if wrong:
+                more = f' ({len(wrong) - 1} more faults: tools/check_dataset.py lists them)' if len(wrong) > 1 else ''
+                raise UsageError(f'{name}: {wrong[0]}{more}')
+            notes += [f'{name}: {fault}' for fault in faults]
+    return notes
 
 
 def check_model(cfg: Config) -> None:

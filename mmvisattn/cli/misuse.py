@@ -8,7 +8,7 @@ import inspect
 import re
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -123,7 +123,8 @@ def similar_type(kind: str, registry: Registry) -> str | None:
         ancestors.append(root)
     scopes = [*ancestors, *(child for child in root.children.values() if child not in ancestors)]
     for scope in scopes:
-        scope.import_from_location()
+        with suppress(ImportError):  # a package that this one works without may lack what it needs itself
+            scope.import_from_location()
     name = nearest(kind.rpartition('.')[2], {name for scope in scopes for name in scope.module_dict})
     holders = [scope for scope in scopes if name in scope.module_dict]
     if not holders:

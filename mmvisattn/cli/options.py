@@ -41,8 +41,8 @@ def _similar_path(path: str, cfg: dict) -> str | None:
     return min(ends, key=len) if ends else nearest(path, paths)
 
 
-def _check_key(path: str, cfg: dict) -> None:
-    """Fail for a key that nothing would read.
+def _check_key(path: str, value: Any, cfg: dict) -> None:
+    """Fail for a key that nothing would read, and for a value that stands for a whole part of the config.
 
     A part that is built from a class (its dict has a ``type``) takes what the class takes: the build will tell. Of other
     dicts nobody knows what they may hold, so only a key that looks like one of those there is an error.
@@ -66,6 +66,9 @@ def _check_key(path: str, cfg: dict) -> None:
             raise UsageError(f'--cfg-options {path}: {here} has no {key}{did_you_mean(".".join([*keys[:i], alike]))} '
                              '(A key that is meant so can be written into the config.)')
         return
+    if isinstance(node, (dict, list, tuple)) and value is not None and not isinstance(value, (dict, list, tuple)):
+        raise UsageError(f'--cfg-options {path}={value}: {path} has settings of its own, such as '
+                         f'{path}.{next(iter(_keys(node)), "type")}; set one of these')
 
 
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:
@@ -74,8 +77,9 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
     Raises:
         UsageError: if a key is none of the config, or its value cannot stand there.
     """
-    for path in options:
-        _check_key(path, cfg.to_dict())
+    present = cfg.to_dict()
+    for path, value in options.items():
+        _check_key(path, value, present)
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError, AttributeError) as error:

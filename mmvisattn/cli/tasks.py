@@ -92,7 +92,17 @@ def detected(model: BaseModel, dataset: BaseDataset, index: int, threshold: floa
             for boxes, labels in ((boxes, truth.labels), (found.bboxes, found.labels))]
 
 
+def classified(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example]:
+    """The image, with the predicted class, its score, and the true class if that is another."""
+    _, result = _predict(model, dataset, index)
+    names = dataset.metainfo['classes']
+    truth, found = int(result.gt_label), int(result.pred_label)
+    caption = f'{names[found]} {float(result.pred_score[found]):.2f}' + (f', not {names[truth]}' if found != truth else '')
+    return [Example(mmcv.imread(result.img_path, channel_order='rgb'), caption)]
+
+
 TASKS = (
+    Task('accuracy/top1', 'top-1', 1, ' %', (0, 100), ('image',), classified),
     Task('mIoU', 'mIoU', 0.01, '', (0, 1), ('image', 'truth', 'prediction'), segmented),
     Task('PSNR', 'PSNR', 1, ' dB', (None, None), ('degraded', 'restored', 'clean'), restored),
     Task('coco/bbox_mAP', 'box AP', 1, '', (0, 1), ('truth', 'prediction'), detected),

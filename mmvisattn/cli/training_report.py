@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmvisattn.cli.arguments import checkpoint_path, load_weights, read_config
-from mmvisattn.cli.checks import check_data
+from mmvisattn.cli.checks import check_data, datasets_in
 from mmvisattn.files import written_whole
 
 from .misuse import config_errors
@@ -119,6 +119,20 @@ def _plot_history(axes: Axes, task: Task, run: TrainingRun, others: Sequence[Tra
     axes.legend(handles=[*axes.get_lines(), *twin.get_lines()], loc='upper center', ncols=2)
 
 
+def _plot_speed(axes: Axes, runs: Sequence[TrainingRun]) -> None:
+    """Images per second of trainings, and below in the same colors which part of the time they wait for data."""
+    twin = axes.twinx()
+    for number, run in enumerate(runs):
+        color = f'C{number}'
+        axes.plot(*run.values('images_per_second'), color=color, linewidth=1, label=run.config.stem)
+        times = [(record['step'], 100 * record['data_time'] / record['time']) for record in run.history
+                 if 'loss' in record and record.get('time') and 'data_time' in record]
+        twin.plot(*zip(*times), color=color, linewidth=1, linestyle=':')
+    axes.set(xlabel='iteration', ylabel='images per second', ylim=(0, None), xlim=(0, None))
+    twin.set(ylabel='waiting for data, % (dotted)', ylim=(0, 100))
+    axes.legend(loc='lower right', fontsize='small')
+
+
 def draw_report(task: Task, run: TrainingRun, cfg: Config, out: Path, others: Sequence[TrainingRun] = (),
                 num_examples: int = 5) -> None:
     """Draw examples of the validation set, evenly spread over it, and the learning curve.
@@ -138,9 +152,11 @@ def draw_report(task: Task, run: TrainingRun, cfg: Config, out: Path, others: Se
     load_weights(model, run.checkpoint)
     chosen = np.linspace(0, len(dataset) - 1, min(num_examples, len(dataset))).astype(int)
     examples = [task.example(model, dataset, int(i)) for i in chosen]
-    figure = Figure(figsize=(2.6 * len(examples), 3 + 2.2 * len(task.rows)), layout='constrained')
-    subfigures: Any = figure.subfigures(2, 1, height_ratios=(2.2 * len(task.rows), 3))
-    above, below = subfigures
+    timed = [each for each in (run, *others) if each.values('images_per_second')[0]]
+    heights = (2.2 * len(task.rows), 3, *([2] if timed else []))
+    figure = Figure(figsize=(2.6 * len(examples), sum(heights)), layout='constrained')
+    subfigures: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
+    above, middle, *below = subfigures
     grid = above.subplots(len(task.rows), len(examples), squeeze=False)
     for column, pictures in zip(grid.T, examples):
         for axes, example in zip(column, pictures):
@@ -152,7 +168,9 @@ def draw_report(task: Task, run: TrainingRun, cfg: Config, out: Path, others: Se
         named = zip(dataset.metainfo['classes'], dataset.metainfo['palette'])
         above.legend(handles=[Patch(color=tuple(np.array(color) / 255), label=name) for name, color in named][:20],
                      loc='outside lower center', ncols=6, fontsize='small')
-    _plot_history(below.subplots(), task, run, others)
+    _plot_history(middle.subplots(), task, run, others)
+    if timed:
+        _plot_speed(below[0].subplots(), timed)
     with written_whole(out) as path:
         figure.savefig(path, dpi=100)
 
@@ -170,7 +188,8 @@ def write_report(work_dir: Path, out: Path, data_root: str | None = None, compar
     steps, scores = run.values(task.key)
     cfg = read_config(run.config)
     if data_root:
-        cfg.val_dataloader.dataset.data_root = data_root
+        for _, dataset in datasets_in(cfg):
+            dataset['data_root'] = data_root
     check_data(cfg, 'val_dataloader')
     draw_report(task, run, cfg, out, [read_run(other) for other in compare])
     best = int(np.argmax(scores))

@@ -103,13 +103,14 @@ def _background(height: int, width: int, rng: Generator) -> tuple[Array, Array]:
     return image, np.where(is_ground, 2, 1).astype(np.uint8)
 
 
-def _outline_mask(outline: Array, shape: tuple[int, int], rng: Generator) -> Array:
-    """The outline at a random place, size and angle."""
+def _outline_mask(outline: Array, shape: tuple[int, int], rng: Generator, is_large: bool = False) -> Array:
+    """The outline at a random place, size and angle; a large one is near the middle."""
     height, width = shape
-    radius = rng.uniform(0.18, 0.34) * min(shape)
+    radius = rng.uniform(*((0.28, 0.45) if is_large else (0.18, 0.34))) * min(shape)
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    center = rng.uniform((0.1 * width, 0.15 * height), (0.9 * width, 0.9 * height))
+    margins = np.array([(0.35, 0.4), (0.65, 0.6)] if is_large else [(0.1, 0.15), (0.9, 0.9)])
+    center = rng.uniform(*(margins * (width, height)))
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [np.round(outline @ turn * radius + center).astype(np.int32)], 1)
     return mask.astype(bool)
@@ -139,15 +140,15 @@ def _photograph(image: Array, rng: Generator) -> Array:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def draw_scene(rng: Generator) -> Scene:
-    """Draw one scene of 112 to 176 by 144 to 224 pixels with three to seven shapes."""
+def draw_scene(rng: Generator, shape: str | None = None) -> Scene:
+    """Draw one scene of 112 to 176 by 144 to 224 pixels with a large shape of this name, or with three to seven shapes."""
     height, width = int(rng.integers(112, 177)), int(rng.integers(144, 225))
     image, labels = _background(height, width, rng)
     owner = np.full((height, width), -1)
-    names = rng.choice(list(SHAPES), size=rng.integers(3, 8))
+    names = [shape] if shape else rng.choice(list(SHAPES), size=rng.integers(3, 8))
     for number, name in enumerate(names):
         outline, texture = SHAPES[name]
-        mask = _outline_mask(outline, labels.shape, rng)
+        mask = _outline_mask(outline, labels.shape, rng, is_large=shape is not None)
         _fill(image, mask, texture, rng)
         labels[mask], owner[mask] = 1 + CLASSES.index(name), number
     hidden = _clutter(labels.shape, rng)
@@ -157,10 +158,12 @@ def draw_scene(rng: Generator) -> Scene:
     return Scene(_photograph(image, rng), labels, [(cls, mask) for cls, mask in instances if mask.any()])
 
 
-def scenes(split: str, count: int, seed: int) -> Iterator[Scene]:
-    """The scenes of a split; each depends only on the seed, the split and its number."""
+def scenes(split: str, count: int, seed: int, one_shape: bool = False) -> Iterator[Scene]:
+    """The scenes of a split, with one large shape each if ``one_shape``; each depends only on seed, split and number."""
+    names = list(SHAPES)
     for i in tqdm(range(count), desc=split, unit='image'):
-        yield draw_scene(np.random.default_rng([seed, ('training', 'validation').index(split), i]))
+        rng = np.random.default_rng([seed, ('training', 'validation').index(split), i])
+        yield draw_scene(rng, names[i % len(names)] if one_shape else None)
 
 
 @contextmanager
@@ -216,8 +219,18 @@ def _write_coco_split(folder: Path, split: str, drawn: Iterable[Scene]) -> None:
         json.dumps(dict(images=images, annotations=annotations, categories=categories)))
 
 
+def _write_imagenet_split(folder: Path, split: str, drawn: Iterable[Scene]) -> None:
+    """A folder for each shape; the classes are the folders in alphabetical order."""
+    name = dict(training='train', validation='val')[split]
+    for shape in SHAPES:
+        (folder / name / shape).mkdir(parents=True)
+    for i, scene in enumerate(drawn, start=1):
+        shape = CLASSES[scene.instances[0][0]]
+        cv2.imwrite(str(folder / name / shape / f'{shape}_{i}.JPEG'), scene.image)
+
+
 LAYOUTS: dict[str, Callable[[Path, str, Iterable[Scene]], None]] = {
-    'ade20k': _write_ade20k_split, 'coco': _write_coco_split}
+    'ade20k': _write_ade20k_split, 'coco': _write_coco_split, 'imagenet': _write_imagenet_split}
 
 
 def write_miniature(root: str | Path, layout: str = 'ade20k', num_training: int = 320, num_validation: int = 60,
@@ -227,7 +240,8 @@ def write_miniature(root: str | Path, layout: str = 'ade20k', num_training: int 
     Args:
         root: the folder to create. It appears only when it is complete.
         layout: 'ade20k': ``images`` and ``annotations``, each ``training``, ``validation``; 'coco': ``train2017``,
-            ``val2017`` and ``annotations/instances_*.json`` with boxes and masks of the shapes in the same scenes.
+            ``val2017`` and ``annotations/instances_*.json`` with boxes and masks of the shapes in the same scenes;
+            'imagenet': ``train`` and ``val`` with a folder for each shape, one shape in each image.
         num_training: number of training images.
         num_validation: number of validation images.
         seed: the same seed gives the same files.
@@ -246,5 +260,5 @@ def write_miniature(root: str | Path, layout: str = 'ade20k', num_training: int 
         raise ValueError(f'seed={seed} must be at least 0')
     with _folder_made_whole(root) as folder:
         for split, count in (('training', num_training), ('validation', num_validation)):
-            LAYOUTS[layout](folder, split, scenes(split, count, seed))
+            LAYOUTS[layout](folder, split, scenes(split, count, seed, one_shape=layout == 'imagenet'))
     return root

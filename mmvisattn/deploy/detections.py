@@ -22,7 +22,7 @@ def check_head(model: Any) -> None:
         ValueError: naming those that can be exported.
     """
     kind = type(getattr(model, 'bbox_head', None)).__name__
-    nms = getattr(model, 'test_cfg', None) and model.test_cfg.get('nms', {})
+    nms = (getattr(model, 'test_cfg', None) or {}).get('nms', {})
     if kind not in HEADS:
         raise ValueError(f'a detector of the class {type(model).__name__} cannot be exported: only one-stage detectors with '
                          f'{", ".join(HEADS)}')

@@ -214,15 +214,16 @@ def differences(expected: list[np.ndarray], found: list[np.ndarray], output: str
     return [difference(one, other) for one, other in zip(expected, found)]
 
 
-def median_seconds(*functions: Callable[[], object], rounds: int = 5) -> tuple[float, ...]:
-    """The median time of each function, called alternately, after one call each."""
+def median_seconds(*functions: Callable[[], object], rounds: int = 5,
+                   clock: Callable[[], float] = time.perf_counter) -> tuple[float, ...]:
+    """The median time of each function by a clock, called alternately, after one call each."""
     times: list[list[float]] = [[] for _ in functions]
     for i in range(rounds + 1):
         for own, function in zip(times, functions):
-            start = time.perf_counter()
+            start = clock()
             function()
             if i:
-                own.append(time.perf_counter() - start)
+                own.append(clock() - start)
     return tuple(map(statistics.median, times))
 
 

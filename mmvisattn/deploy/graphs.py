@@ -13,16 +13,17 @@ from torch import Tensor, nn
 from mmvisattn import __version__
 from mmvisattn.config import dicts_in, metainfo_of
 from mmvisattn.inference.predictor import Predictor
-from mmvisattn.inference.results import DetectionResult, RestorationResult, Result, SegmentationResult
+from mmvisattn.inference.results import ClassificationResult, DetectionResult, RestorationResult, Result, SegmentationResult
 
 from .detections import Detections, RawDetections, check_head, raw_names
 
 # The outputs of each task; the first is the default.
-OUTPUTS = {'segmentation': ('labels', 'logits'), 'detection': ('detections', 'raw'), 'restoration': ('restored',),
-           'backbone': ('maps',)}
+OUTPUTS = {'classification': ('probabilities',), 'segmentation': ('labels', 'logits'), 'detection': ('detections', 'raw'),
+           'restoration': ('restored',), 'backbone': ('maps',)}
 IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 TASKS: dict[type[Result], str] = {
-    SegmentationResult: 'segmentation', DetectionResult: 'detection', RestorationResult: 'restoration'}
+    ClassificationResult: 'classification', SegmentationResult: 'segmentation', DetectionResult: 'detection',
+    RestorationResult: 'restoration'}
 
 
 class Normalization(nn.Module):
@@ -33,6 +34,9 @@ class Normalization(nn.Module):
         order: of the network's channels, 'RGB' or 'BGR'.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: list[float], std: list[float], order: str):
         super().__init__()
         self.order = order
@@ -42,6 +46,17 @@ class Normalization(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         x = image.permute(0, 3, 1, 2).float()
         return ((x if self.order == 'RGB' else x.flip(1)) - self.mean) / self.std
+
+
+class Classification(nn.Module):
+    """A classifier of mmpretrain: (B, 3, H, W) to the probability of each class (B, classes)."""
+
+    def __init__(self, model: Any):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x, mode='tensor').float().softmax(-1)
 
 
 class Segmentation(nn.Module):
@@ -143,12 +158,14 @@ def _statistics(settings: dict, task: str, channels: int) -> dict[str, Any]:
         return dict(mean=[0.0] * channels, std=[255.0] * channels, order='RGB')
     if task == 'backbone':
         return dict(IMAGENET, order='RGB')
-    order = 'RGB' if settings.get('bgr_to_rgb') else 'BGR'  # mmcv reads BGR
+    order = 'RGB' if settings.get('bgr_to_rgb') or settings.get('to_rgb') else 'BGR'  # mmcv reads BGR
     return dict(mean=list(settings['mean']), std=list(settings['std']), order=order)
 
 
 def _body(model: Any, task: str, output: str) -> tuple[nn.Module, tuple[str, ...]]:
     """The computation from normalized images to outputs, and the names of the outputs."""
+    if task == 'classification':
+        return Classification(model), (output,)
     if task == 'segmentation':
         if model.decode_head.out_channels < 2:
             raise ValueError('a segmentor with one output channel cannot be exported; give the decode_head two classes')
@@ -174,15 +191,16 @@ def deployed_model(loaded: Predictor | nn.Module, output: str | None = None,
     Raises:
         ValueError: if the task has no such output, or the model cannot be exported.
     """
-    is_predictor = isinstance(loaded, Predictor)
-    task = TASKS[loaded.results] if is_predictor else 'backbone'
+    predictor = loaded if isinstance(loaded, Predictor) else None
+    task = TASKS[predictor.results] if predictor else 'backbone'
     output = output or OUTPUTS[task][0]
     if output not in OUTPUTS[task]:
         raise ValueError(f'--output {output}: a model for {task} has {" or ".join(OUTPUTS[task])}')
-    model: Any = deepcopy(loaded.model if is_predictor else loaded).cpu().eval()
+    model: Any = deepcopy(predictor.model if predictor else loaded)
+    model.cpu().eval()
     body, names = _body(model, task, output)
     fuse_conv_bn(body)
-    settings = loaded.config.model.get('data_preprocessor') or {} if is_predictor else {}
+    settings = predictor.config.model.get('data_preprocessor') or {} if predictor else {}
     channels = model.backbone.in_channels if task == 'restoration' else 3
     if with_preprocessing and channels != 3:
         raise ValueError(f'--with-preprocessing takes RGB images, and the model has in_channels={channels}')
@@ -191,7 +209,7 @@ def deployed_model(loaded: Predictor | nn.Module, output: str | None = None,
         statistics, task=task, output=output, channels=channels, version=__version__, outputs=names,
         align_corners=getattr(model, 'align_corners', False), multiple=settings.get('pad_size_divisor', 1),
         preprocessing='inside' if with_preprocessing else 'outside',
-        config=_pipeline(loaded.config) if is_predictor else None)
+        config=_pipeline(predictor.config) if predictor else None)
     return DeployedModel(
         # Without gradients: with them, PyTorch chooses other attention kernels when it converts a program to ONNX.
         Graph(Normalization(**statistics) if with_preprocessing else None, body).eval().requires_grad_(False), task, names,

@@ -12,8 +12,9 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 from torch import Tensor, nn
 
-from mmvisattn.inference.predictor import Detector, Predictor, Restorer, Segmentor
+from mmvisattn.inference.predictor import Classifier, Detector, Predictor, Restorer, Segmentor
 from mmvisattn.restoration.image_restorer import ImageRestorer
+from mmvisattn.without_torchvision import import_mmpretrain
 
 from .runtimes import ExportedFile, open_exported
 
@@ -52,7 +53,7 @@ class ExportedNetwork(nn.Module):
             scale = 255 if self.file.metadata['task'] == 'restoration' else 1
             image = (image * scale).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         outputs = [torch.from_numpy(np.array(one)) for one in self.compute(image.contiguous().numpy())]
-        is_map = self.file.metadata['task'] != 'detection'
+        is_map = self.file.metadata['task'] in ('segmentation', 'restoration')
         return [one[..., :x.shape[-2], :x.shape[-1]] for one in outputs] if is_map else outputs
 
     def forward(self, x: Tensor) -> Any:
@@ -96,6 +97,13 @@ class ExportedSegmentor(ExportedModel):
         sample.pred_sem_seg = PixelData(data=labels)
 
 
+class ExportedClassifier(ExportedModel):
+    """Probabilities as they are."""
+
+    def add_prediction(self, outputs: Tensor, sample: Any) -> None:
+        sample.pred_score = outputs[0]
+
+
 class ExportedDetector(ExportedModel):
     """Boxes are scaled to the size of the image, as in mmdet."""
 
@@ -108,7 +116,8 @@ class ExportedDetector(ExportedModel):
 
 
 KINDS: dict[str, tuple[type[ExportedModel], type[Predictor]]] = {
-    'segmentation': (ExportedSegmentor, Segmentor), 'detection': (ExportedDetector, Detector)}
+    'classification': (ExportedClassifier, Classifier), 'segmentation': (ExportedSegmentor, Segmentor),
+    'detection': (ExportedDetector, Detector)}
 
 
 def _with_tuples(node: Any) -> Any:
@@ -123,10 +132,13 @@ def _with_tuples(node: Any) -> Any:
 def _preprocessor(config: Config, metadata: dict) -> dict:
     """The config's data preprocessor; what the file does itself is left out."""
     settings = dict(config.model.data_preprocessor)
+    if metadata['task'] == 'classification':  # which mmpretrain's classifiers set themselves
+        settings['type'] = 'ClsDataPreprocessor'
     if metadata['task'] == 'detection':
         settings['pad_size_divisor'] = 1
     if metadata['preprocessing'] == 'inside':
-        settings.update(mean=None, std=None, bgr_to_rgb=False)
+        orders = {name: False for name in ('bgr_to_rgb', 'to_rgb') if name in settings}
+        settings.update(mean=None, std=None, **orders)
     return settings
 
 
@@ -147,6 +159,8 @@ def load_exported(path: str | Path) -> Predictor:
     if task == 'restoration':
         restorer = ImageRestorer(dict(type=ExportedNetwork, file=file))
         return Restorer(restorer, config)
+    if task == 'classification':
+        import_mmpretrain()
     model, predictor = KINDS[task]
     with DefaultScope.overwrite_default_scope(config.default_scope):
         return predictor(model(file, _preprocessor(config, file.metadata)), config)

@@ -144,7 +144,8 @@ def _is_quantized(output: Any) -> bool:
 
 def layers(model: Any) -> tuple[list[str], list[str]]:
     """Names of the convolutions and matrix products of an OpenVINO model: those in int8, and those in float."""
-    inside, outside = [], []
+    inside: list[str] = []
+    outside: list[str] = []
     for node in model.get_ordered_ops():
         if node.get_type_name() in MULTIPLICATIONS:
             (inside if _is_quantized(node.input_value(0)) else outside).append(node.get_friendly_name())

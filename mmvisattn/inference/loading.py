@@ -14,11 +14,12 @@ from mmvisattn.config import without_sync_bn
 from mmvisattn.dependencies import lacking, missing_message
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.weights import LoadReport, ModelEntry, find_model, load_official, load_whole, official_weights, similar_models
+from mmvisattn.without_torchvision import import_mmpretrain
 
-from .predictor import Detector, Predictor, Restorer, Segmentor
+from .predictor import Classifier, Detector, PipelinePredictor, Predictor, Restorer, Segmentor
 
 EXPORTED = ('.onnx', '.xml', '.pt2')
-PREDICTORS: dict[str, type[Segmentor | Detector]] = {'mmseg': Segmentor, 'mmdet': Detector}
+PREDICTORS: dict[str, type[PipelinePredictor]] = {'mmpretrain': Classifier, 'mmseg': Segmentor, 'mmdet': Detector}
 
 
 def _config_and_entry(model: str | Path | Config) -> tuple[Config | None, ModelEntry | None]:
@@ -34,7 +35,8 @@ def _config_and_entry(model: str | Path | Config) -> tuple[Config | None, ModelE
     entry = find_model(str(model))
     if entry is None:
         raise ValueError(f"there is no model '{model}', and no config of that name; {similar_models(str(model))}")
-    return Config.fromfile(entry.config) if entry.config else None, entry
+    is_backbone = entry.backbone and model != entry.name  # the name of an architecture
+    return Config.fromfile(entry.config) if entry.config and not is_backbone else None, entry
 
 
 def _weights_path(entry: ModelEntry | None, weights: str | Path | None, name: object) -> str | Path | None:
@@ -48,13 +50,13 @@ def _weights_path(entry: ModelEntry | None, weights: str | Path | None, name: ob
 
 
 def _predictor(config: Config, model: nn.Module) -> Predictor:
-    """A predictor for what the model is: mmseg's segmentors, mmdet's detectors, and restorers."""
+    """A predictor for what the model is: mmpretrain's classifiers, mmseg's segmentors, mmdet's detectors, and restorers."""
     if isinstance(model, ImageRestorer):
         return Restorer(model, config)
     scope = str(config.get('default_scope'))
     if scope not in PREDICTORS or 'test_dataloader' not in config:
-        raise ValueError(f'predictions need a config of a segmentor, detector or restorer with a test_dataloader, and '
-                         f'{config.filename} has default_scope={scope!r}')
+        raise ValueError(f'predictions need a config of a classifier, segmentor, detector or restorer with a '
+                         f'test_dataloader, and {config.filename} has default_scope={scope!r}')
     return PREDICTORS[scope](cast(Any, model), config)
 
 
@@ -108,6 +110,8 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
     scope = config.get('default_scope')
     if scope in PREDICTORS and (missing := lacking(scope)):
         raise ImportError(missing_message(missing, str(model if isinstance(model, (str, Path)) else model.filename)))
+    if scope == 'mmpretrain':
+        import_mmpretrain()
     with DefaultScope.overwrite_default_scope(scope):
         built = MODELS.build(without_sync_bn(config.model))
         _fill(built, model, path, load_whole)

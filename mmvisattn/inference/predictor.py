@@ -20,9 +20,10 @@ from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.restoration.pictures import Picture, decode_picture
 from mmvisattn.restoration.restoring import restore_picture
 from mmvisattn.restoration.tiling import tile_starts
+from mmvisattn.weights.download import is_url
 
-from .results import DetectionResult, RestorationResult, Result, SegmentationResult
-from .sources import Source, as_bytes, content_of, is_url, listed, pixels_of
+from .results import ClassificationResult, DetectionResult, RestorationResult, Result, SegmentationResult
+from .sources import Source, as_bytes, content_of, listed, pixels_of
 
 Array = np.ndarray
 Image = TypeVar('Image')
@@ -160,14 +161,18 @@ class Segmentor(PipelinePredictor):
     """A segmentation model; ``predict`` gives a ``SegmentationResult``."""
     results = SegmentationResult
 
+    @property
+    def dtype(self) -> type[np.unsignedinteger]:
+        """The smallest type that holds every class."""
+        return np.uint8 if len(self.classes) <= 256 else np.uint16
+
     def labels(self, images: Sequence[Array], pipeline: Compose) -> list[Array]:
-        kind = np.uint8 if len(self.classes) <= 256 else np.uint16
-        return [sample.pred_sem_seg.data[0].cpu().numpy().astype(kind) for sample in self.samples(images, pipeline)]
+        return [sample.pred_sem_seg.data[0].cpu().numpy().astype(self.dtype) for sample in self.samples(images, pipeline)]
 
     def labels_in_tiles(self, image: Array, tile: int) -> Array:
         """Labels of an image from overlapping tiles: each pixel's from the tile in whose inner part it lies."""
         overlap = tile // 4
-        labels = np.zeros(image.shape[:2], np.uint16 if len(self.classes) > 256 else np.uint8)
+        labels = np.zeros(image.shape[:2], self.dtype)
         for top, bottom, first_row, last_row in _tiles(image.shape[0], tile, overlap):
             for left, right, first_column, last_column in _tiles(image.shape[1], tile, overlap):
                 part = np.ascontiguousarray(image[top:bottom, left:right])
@@ -188,6 +193,19 @@ def _tiles(side: int, tile: int, overlap: int) -> list[tuple[int, int, int, int]
     starts = tile_starts(side, tile, overlap)
     cuts = [0, *((before + tile + after) // 2 for before, after in zip(starts, starts[1:])), side]
     return [(start, min(start + tile, side), first, last) for start, first, last in zip(starts, cuts, cuts[1:])]
+
+
+class Classifier(PipelinePredictor):
+    """A classification model; ``predict`` gives a ``ClassificationResult``."""
+    results = ClassificationResult
+
+    def run(self, images: Sequence[Array], tile: int | None = None) -> list[ClassificationResult]:
+        if tile is not None:
+            raise ValueError('tile: classifiers take images as a whole')
+        scores = [sample.pred_score.cpu().numpy() for sample in self.samples(images, self.pipeline)]
+        return [ClassificationResult(
+            np.ascontiguousarray(image[..., ::-1]), one, self.classes or [str(i) for i in range(len(one))])
+            for image, one in zip(images, scores)]
 
 
 class Detector(PipelinePredictor):

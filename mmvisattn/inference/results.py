@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmvisattn.files import written_whole
 from mmvisattn.restoration.pictures import Picture, write_picture
-from mmvisattn.visualization.drawing import blend, draw_boxes, draw_masks, paint, with_legend
+from mmvisattn.visualization.drawing import blend, draw_boxes, draw_masks, paint, with_bars, with_legend
 
 Array = np.ndarray
 
@@ -63,6 +63,34 @@ class Result(ABC):
         data = BytesIO()
         Image.fromarray(self.picture()).save(data, format='PNG')
         return data.getvalue()
+
+
+@dataclass(repr=False, eq=False)
+class ClassificationResult(Result):
+    """A score for each class.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        scores: (K,) float32, 0 to 1, with sum 1.
+        classes: their names.
+    """
+    image: Array
+    scores: Array
+    classes: Sequence[str]
+
+    def top(self, count: int = 5) -> dict[str, float]:
+        """The classes of the highest scores, the highest first."""
+        return {self.classes[i]: float(self.scores[i]) for i in np.argsort(-self.scores, kind='stable')[:count]}
+
+    def picture(self) -> Array:
+        """The image, and the five classes of the highest scores with a bar each."""
+        top = self.top()
+        return with_bars(self.image, list(top), list(top.values()))
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return (f'{type(self).__name__}({width} x {height} pixels: '
+                + ', '.join(f'{name} {100 * score:.1f} %' for name, score in self.top().items()) + ')')
 
 
 @dataclass(repr=False, eq=False)

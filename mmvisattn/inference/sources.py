@@ -9,12 +9,9 @@ import torch
 from PIL import Image, ImageOps
 
 from mmvisattn.restoration.pictures import image_files
+from mmvisattn.weights.download import is_url
 
 Source = str | Path | Image.Image | np.ndarray | torch.Tensor
-
-
-def is_url(source: object) -> bool:
-    return isinstance(source, str) and source.startswith(('http://', 'https://'))
 
 
 def listed(source: Source | Iterable[Source]) -> list[Any] | None:

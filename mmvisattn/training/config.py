@@ -12,8 +12,13 @@ RESTARTED = ('mmvisattn.InfiniteSampler', 'DefaultSampler', 'mmengine.DefaultSam
 LOOPS = ('mmvisattn.EpochBasedTrainLoop', 'mmvisattn.IterBasedTrainLoop')
 BATCHES = 'mmvisattn.ResumableBatchSampler'
 DATA = 'mmvisattn.SeededDataset'
+CHECKED = 'mmvisattn.CheckedDataset'
 STATES = dict(type='mmvisattn.RandomStateHook')
 STOPS = dict(type='mmvisattn.PreemptionHook')
+REPLACED_SAMPLES = dict(type='mmvisattn.ReplacedSamplesHook')
+SPEED = dict(type='mmvisattn.ThroughputHook')
+GUARD = dict(type='mmvisattn.NonFiniteHook')
+FLOAT16_PATIENCE = 20  # losses in a row: its scaler finds a smaller scale within fewer
 
 
 def _replace(node: object) -> None:
@@ -33,9 +38,24 @@ def _make_resumable(loader: dict) -> None:
         loader['dataset'] = dict(type=DATA, dataset=loader['dataset'])
 
 
+def _check(loader: dict, skip: int = 0) -> None:
+    """Let a data loader tell of broken samples."""
+    node = loader['dataset']
+    within, key = (node, 'dataset') if node.get('type') == DATA else (loader, 'dataset')
+    if within[key].get('type') != CHECKED:
+        within[key] = dict(type=CHECKED, dataset=within[key])
+    within[key]['skip'] = skip
+
+
 def _add_hook(cfg: Config, hook: dict) -> None:
     hooks = [other for other in cfg.get('custom_hooks') or [] if other.get('type') != hook['type']]
     cfg.custom_hooks = [*hooks, hook]
+
+
+def _has_scaler(cfg: Config) -> bool:
+    """Whether the loss is scaled, as in float16."""
+    wrapper = cfg.get('optim_wrapper') or {}
+    return str(wrapper.get('type')).endswith('AmpOptimWrapper') and wrapper.get('dtype', 'float16') in (None, 'float16')
 
 
 def _is_resumable(cfg: Config) -> bool:
@@ -63,17 +83,24 @@ def replaced(cfg: Config) -> Config:
     return new if _is_resumable(new) else cfg
 
 
-def surviving(cfg: Config, max_time: float | None = None) -> Config:
-    """A copy of a config whose training survives being interrupted: ``replaced``, with resumable batches and two more hooks.
+def surviving(cfg: Config, max_time: float | None = None, skip_bad: int = 0) -> Config:
+    """A copy of a config whose training survives: ``replaced``, with resumable batches, checked data and a few more hooks.
 
     Args:
         cfg: the config.
         max_time: seconds after which the training saves and ends; None: no limit.
+        skip_bad: number of broken samples that are replaced, in each process.
     """
     cfg = replaced(cfg)
     if _is_resumable(cfg):
         _make_resumable(cfg.train_dataloader)
+    for name, skip in (('train_dataloader', skip_bad), ('val_dataloader', 0)):
+        if isinstance((cfg.get(name) or {}).get('dataset'), dict):
+            _check(cfg[name], skip)
     _add_hook(cfg, dict(STATES))
+    _add_hook(cfg, dict(REPLACED_SAMPLES))
+    _add_hook(cfg, dict(SPEED))
+    _add_hook(cfg, dict(GUARD, patience=FLOAT16_PATIENCE if _has_scaler(cfg) else 1))
     checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     if checkpoint.get('type') == 'mmvisattn.CheckpointHook':
         _add_hook(cfg, dict(STOPS) if max_time is None else dict(STOPS, max_time=max_time))

@@ -10,6 +10,7 @@ import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
+from torch.utils.data import get_worker_info
 
 from mmvisattn.registry import HOOKS
 
@@ -66,9 +67,10 @@ class PreemptionHook(Hook):
         self.common_val_iters = int(number)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
-        if batch_idx < self.common_val_iters:
-            self.is_agreed |= self.agreement.ask(self._is_asked())
-        if batch_idx < self.common_val_iters and self.is_agreed and at_update(runner):
+        if batch_idx >= self.common_val_iters:
+            return
+        self.is_agreed |= self.agreement.ask(self._is_asked())
+        if self.is_agreed and at_update(runner):
             for hook in runner.hooks:
                 if isinstance(hook, EMAHook):
                     hook.after_val_epoch(runner)  # takes the averaged weights out of the model again
@@ -91,6 +93,17 @@ class PreemptionHook(Hook):
             f'{self.reason or "another process"} asks to stop: '
             + (f'saved after {iteration} iterations; --resume goes on from there' if saved else 'nothing could be saved'))
         raise SystemExit(STOPPED)
+
+
+def ignore_in_workers() -> None:
+    """Let a worker of a data loader go on when all processes of a training are told to stop: it is needed until the end.
+
+    A launcher may signal the whole process group, and Slurm signals each process; torch's handler would end the worker, and
+    the error of that the training. Workers end with their data loader.
+    """
+    if get_worker_info() is not None and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def seconds(text: str) -> float:

@@ -51,6 +51,23 @@ def text_color(background: Color) -> str:
     return 'black' if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else 'white'
 
 
+def with_bars(image: Array, names: Sequence[str], shares: Sequence[float]) -> Array:
+    """An image with a bar from 0 to 1 and a name for each share in lines below it."""
+    size = max(11, min(image.shape[:2]) // 18)
+    font, margin = ImageFont.load_default(size), size // 2
+    width = max(image.shape[1], 16 * size)
+    below = Image.new('RGB', (width, len(names) * (size + margin) + margin), 'white')
+    draw = ImageDraw.Draw(below)
+    for i, (name, share) in enumerate(zip(names, shares)):
+        top = margin + i * (size + margin)
+        draw.rectangle((margin, top, margin + share * (width - 2 * margin), top + size), fill=(150, 190, 240))
+        draw.text((2 * margin, top + size / 2), f'{100 * share:4.1f} %  {name}', font=font, fill='black', anchor='lm')
+    framed = np.full((image.shape[0], width, 3), 255, np.uint8)
+    left = (width - image.shape[1]) // 2
+    framed[:, left:left + image.shape[1]] = image
+    return np.concatenate([framed, np.asarray(below)])
+
+
 def with_legend(image: Array, names: Sequence[str], colors: Sequence[Color]) -> Array:
     """An image with the names of colors in lines below it."""
     size = max(11, min(image.shape[:2]) // 28)

@@ -1,4 +1,5 @@
 """The table of models by name: the metafiles of ``configs``, which mim reads too, and weights that come with the package."""
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -26,7 +27,7 @@ class ModelEntry:
         data: what it was trained on.
         figures: (data set, metric) to its value, as published, or as measured for weights that come with the package.
         config: its config file; None where only the backbone's weights are published.
-        backbone: settings of that backbone then.
+        backbone: settings of an ImageNet classifier's backbone.
         url: address of the published file.
         page: page on which the authors publish the file, where it has no address of its own.
         sha256: of the file, where it is known.
@@ -50,7 +51,7 @@ class ModelEntry:
         return path if path.is_file() else None
 
 
-def _project() -> Path:
+def project_folder() -> Path:
     """The folder of ``model-index.yml`` and ``configs``: within the package in a wheel, beside it in a clone."""
     mim = PACKAGE / '.mim'
     return mim if mim.is_dir() else PACKAGE.parent
@@ -76,7 +77,7 @@ def _entry(model: dict, collection: dict, project: Path) -> ModelEntry:
 @cache
 def catalog() -> dict[str, ModelEntry]:
     """All models by name."""
-    project = _project()
+    project = project_folder()
     entries = {}
     for path in yaml.safe_load((project / 'model-index.yml').read_text())['Import']:
         metafile = yaml.safe_load((project / path).read_text())
@@ -94,16 +95,22 @@ def list_models(pattern: str = '*') -> list[str]:
     return sorted(name for name in catalog() if fnmatchcase(name, pattern))
 
 
+@cache
+def architectures() -> dict[str, ModelEntry]:
+    """The ImageNet-1k classifiers by the name of their architecture."""
+    return {name.split('_')[0]: entry for name, entry in catalog().items() if re.fullmatch(r'[a-z-]+_\d+xb\d+_in1k', name)}
+
+
 def find_model(name: str) -> ModelEntry | None:
     """A model by its name, by its architecture ('smt-small': the ImageNet-1k weights), or by a task whose weights come
     with the package ('segmentation', 'detection', 'restoration')."""
     shipped = (entry for entry in catalog().values() if entry.task == name and entry.shipped)
-    return catalog().get(name) or catalog().get(f'{name}_in1k') or next(shipped, None)
+    return catalog().get(name) or architectures().get(name) or next(shipped, None)
 
 
 def similar_models(name: str) -> str:
     """Words on which models have names like this one."""
-    names = {*catalog(), *(other.removesuffix('_in1k') for other in catalog()), *TASKS.values()}
+    names = {*catalog(), *architectures(), *TASKS.values()}
     close = get_close_matches(name, sorted(names), n=3) or [other for other in catalog() if other.startswith(name)][:3]
     return f'did you mean {" or ".join(close)}?' if close else 'mmvisattn.list_models() has the names'
 

@@ -18,6 +18,10 @@ class DownloadError(FileNotFoundError):
     """A file could not be fetched; the message says why, and what to do."""
 
 
+def is_url(source: object) -> bool:
+    return isinstance(source, str) and source.startswith(('http://', 'https://'))
+
+
 def home() -> Path:
     """The folder of fetched files: ``$MMVISATTN_HOME``, or ``mmvisattn`` in the user's cache folder."""
     cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'

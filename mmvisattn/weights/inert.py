@@ -91,7 +91,6 @@ NUMPY_TYPES: list = [
 ]
 
 
-
 def _history_buffer_method(owner: type, name: str):
     """Stand-in for ``builtins.getattr`` in pickles: resolves public methods of HistoryBuffer and nothing else."""
     if owner is not HistoryBuffer or name.startswith('_'):

@@ -12,8 +12,8 @@ class OfficialPretrained:
     """``init_cfg=dict(type='mmvisattn.OfficialPretrained', checkpoint=…)``: strict loading, with a report in the log.
 
     Args:
-        checkpoint: a path or URL of a file as the authors publish it, or the name of a model ('smt-small'): a classifier, or
-            a whole segmentor or detector, of which the backbone is taken.
+        checkpoint: a path or URL of a file as the authors publish it or as tools/train.py writes it, or the name of a model
+            ('smt-small'): a classifier, or a whole segmentor or detector, of which the backbone is taken.
         weights: 'ema' or 'raw', see ``read_checkpoint``.
         in_channels: 'strict' or 'adapt', see ``load_official``.
     """

@@ -15,8 +15,8 @@ class KeyMap:
             parts of one tensor along its first dimension.
         alternatives: (pattern, replacement) applied to a result that the model does not have; used if the model has the new
             name.
-        dropped: patterns of official names of the backbone, without ``backbone.``, that a dense-prediction model does not
-            need: the ImageNet classifier, and buffers that are computed instead.
+        dropped: patterns of names of the backbone, without ``backbone.``, that only some models need, and that others leave
+            out: the ImageNet classifier, and buffers that are computed instead.
     """
     rules: tuple[tuple[str, str], ...] = ()
     alternatives: tuple[tuple[str, str], ...] = ()

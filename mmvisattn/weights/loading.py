@@ -147,13 +147,13 @@ def _adapt(found: dict[str, Tensor], expected: Mapping[str, Tensor]) -> list[str
 
 def load_official(module: nn.Module, source: str | Path | Mapping, weights: str = 'ema',
                   in_channels: str = 'strict') -> LoadReport:
-    """Load weights that the papers' authors published into a model, all of them or none.
+    """Load weights that the papers' authors published into a model, or that were trained with this package, all or none.
 
     Args:
-        module: a backbone of this package, or a model with such a ``.backbone``, such as a segmentor or detector. The
-            other parts have the names of mmseg and mmdet, also in the authors' files.
-        source: a path, URL or dict, see ``read_checkpoint``. A backbone can also be loaded from a whole segmentor's or
-            detector's checkpoint.
+        module: a backbone of this package, or a model with such a ``.backbone``: a classifier, segmentor or detector. The
+            other parts have the names of mmseg and mmdet in the authors' files, too.
+        source: a path, URL or dict, see ``read_checkpoint``. A backbone can also be loaded from the checkpoint of a whole
+            classifier, segmentor or detector.
         weights: 'ema' or 'raw', see ``read_checkpoint``.
         in_channels: of a backbone. 'strict': it takes as many input channels as the file's; 'adapt': the first convolutions'
             kernels are added up for one channel, and repeated for more.
@@ -176,12 +176,15 @@ def load_official(module: nn.Module, source: str | Path | Mapping, weights: str 
     state, note = read_weights(source, weights)
     report, clashes = LoadReport(weights=note), []
     parts = {part_of(name) for name in expected}
-    for given, official in _with_parts(state, expected).items():
-        # A file may hold a classifier's head next to a backbone with its prefix.
-        if keys.drops(official.removeprefix(BACKBONE)) and (official.startswith(BACKBONE) or part_of(official) not in parts):
+    are_ours = not is_official(module, state)
+    for given, name in _with_parts(state, expected).items():
+        ours = name if are_ours else keys.translate(name, expected)
+        # A classifier's norm and head, which may lie next to a backbone with its prefix, unless this model has them.
+        fits = ours in expected and expected[ours].shape == state[given].shape
+        if not fits and keys.drops(name.removeprefix(BACKBONE)) and (
+                name.startswith(BACKBONE) or part_of(name) not in parts):
             report.dropped.append(given)
             continue
-        ours = keys.translate(official, expected)
         if ours in found:
             clashes.append(given)
         found[ours] = state[given]

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from .catalog import find_model, official_weights, similar_models
-from .download import fetch, home
+from .download import fetch, home, is_url
 from .inert import INERT_TYPES, readable
 
 EMA_WRAPPERS = ('state_dict_ema',)
@@ -24,7 +24,7 @@ def _path_of(source: str | Path) -> Path:
     Raises:
         FileNotFoundError: if there is none, or it cannot be downloaded.
     """
-    if str(source).startswith(('http://', 'https://')):
+    if is_url(str(source)):
         # Releases of different models share base names (model.pth): the URL's hash keeps them apart.
         name = Path(urlsplit(str(source)).path).name[-100:]
         key = hashlib.sha256(str(source).encode()).hexdigest()[:8]

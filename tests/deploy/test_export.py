@@ -24,7 +24,7 @@ def tiny(family):
 
 
 def restorer():
-    return MODELS.build(dict(type='mmvisattn.Restormer', embed_dims=8, depths=(1, 1), num_heads=(1, 2),
+    return MODELS.build(dict(type='mmvisattn.Restormer', embed_dims=8, depths=(1, 1, 1, 1),
                              num_refinement_blocks=1)).eval()
 
 

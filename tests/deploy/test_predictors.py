@@ -75,3 +75,13 @@ def test_boxes(tmp_path, picture):
     assert len(expected.scores) > 5 and len(found.scores) == len(expected.scores)
     boxes, scores, labels = differences(*([one.boxes, one.scores, one.labels] for one in (expected, found)), 'detections')
     assert labels == 0 and boxes < 1e-4 and scores < 1e-4
+
+
+@pytest.mark.slow
+def test_probabilities(tmp_path, picture):
+    pytest.importorskip('mmpretrain')
+    predictor = loaded(ROOT / 'configs/smt/smt-tiny_8xb128_in1k.py')
+    expected = predictor.predict(picture).scores
+    for name, inside in (('model.onnx', False), ('inside.onnx', True)):
+        found = exported(predictor, tmp_path / name, with_preprocessing=inside, size=(224, 224)).predict(picture)
+        assert abs(found.scores - expected).max() <= 1e-4 * expected.max()

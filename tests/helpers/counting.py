@@ -59,7 +59,7 @@ def run(model: nn.Module, height: int, width: int) -> None:
     """One forward pass of an image through every part that is counted."""
     x = model.backbone(torch.empty(1, 3, height, width, device='meta'))
     x = model.neck(x) if getattr(model, 'neck', None) is not None else x
-    for name in ('decode_head', 'bbox_head', 'rpn_head'):
+    for name in ('head', 'decode_head', 'bbox_head', 'rpn_head'):
         head = getattr(model, name, None)
         if head is not None and type(head).__name__ != 'EmbeddingRPNHead':
             head(x)

@@ -1,10 +1,11 @@
 """Faults for trainings: kills and errors at chosen moments of writing, in forked processes that have everything imported."""
 import errno
 import os
+import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,14 +39,15 @@ class Numbers(Dataset):
 class ToyModel(BaseModel):
     """One layer and dropout, which draws random numbers."""
 
-    def __init__(self, ballast: int = 1):
+    def __init__(self, ballast: int = 1, dropout: float = 0.5):
         super().__init__()
+        self.dropout = dropout
         self.layer = nn.Linear(4, 2)
         self.ballast = nn.Parameter(torch.zeros(ballast))  # makes checkpoints large
 
     def forward(self, values, mode='tensor'):
         values = torch.stack(values) if isinstance(values, (list, tuple)) else values
-        out = nn.functional.dropout(self.layer(values), 0.5, self.training)
+        out = nn.functional.dropout(self.layer(values.to(self.layer.weight)), self.dropout, self.training)
         return dict(loss=out.square().mean() + self.ballast.sum()) if mode == 'loss' else [out]
 
     def train_step(self, data, optim_wrapper):
@@ -67,9 +69,10 @@ class Rising(BaseMetric):
         return dict(score=float(MessageHub.get_current_instance().get_info('iter')))
 
 
-def toy_runner(work_dir: Path, iterations: int = 6, **settings) -> Runner:
+def toy_runner(work_dir: Path, iterations: int = 6, batch_size: int = 2, **settings) -> Runner:
     """A training that saves after each iteration, keeps two checkpoints, and validates after every second iteration."""
-    loader = dict(batch_size=2, num_workers=0, dataset=Numbers(), sampler=dict(type='DefaultSampler', shuffle=False))
+    loader = dict(batch_size=batch_size, num_workers=0, dataset=Numbers(),
+                  sampler=dict(type='DefaultSampler', shuffle=False))
     resumable = dict(sampler=dict(type='mmvisattn.InfiniteSampler'),
                      batch_sampler=dict(type='mmvisattn.ResumableBatchSampler'))
     settings = dict(dict(
@@ -164,6 +167,31 @@ def start(function: Callable[[], None]) -> int:
 def ended(process: int) -> int:
     """Wait for a forked process; its exit status."""
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(('localhost', 0))
+        return found.getsockname()[1]
+
+
+def start_ranks(function: Callable[[int], None], number: int) -> list[int]:
+    """Run a function of the rank in forked processes that form a group of gloo; their numbers."""
+    port = free_port()
+
+    def run(rank: int) -> None:
+        torch.set_num_threads(1)
+        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(number), MASTER_ADDR='localhost',
+                          MASTER_PORT=str(port))
+        torch.distributed.init_process_group('gloo')
+        function(rank)
+
+    return [start(lambda rank=rank: run(rank)) for rank in range(number)]
+
+
+def end(processes: Iterable[int]) -> list[int]:
+    """Wait for processes; their exit statuses."""
+    return [ended(process) for process in processes]
 
 
 def has_ended(process: int) -> bool:

@@ -9,9 +9,10 @@ from mmvisattn.config import dicts_in, without_sync_bn
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
-DETECTORS = [path for path in CONFIGS if re.search(r'-\d+e_', path.stem)]
+CLASSIFIERS = [path for path in CONFIGS if re.search(r'_in\d+k|-imagenet-', path.stem)]
+DETECTORS = [path for path in CONFIGS if re.search(r'-\d+e_', path.stem) and path not in CLASSIFIERS]
 RESTORERS = [path for path in CONFIGS if re.match(r'restormer(-small)?_', path.stem)]
-SEGMENTORS = [path for path in CONFIGS if path not in DETECTORS and path not in RESTORERS]
+SEGMENTORS = [path for path in CONFIGS if path not in [*CLASSIFIERS, *DETECTORS, *RESTORERS]]
 
 
 def groups_in_a_name(backbone: Config) -> str | None:
@@ -34,6 +35,28 @@ def shallow(model: Config) -> None:
     arch = getattr(MODELS.get(model.backbone.type), 'archs', {}).get(model.backbone.get('arch'), {})
     if 'depths' in arch:
         model.backbone.arch = dict(arch, depths=[min(depth, 3) for depth in arch['depths']])
+
+
+def reduced_classifier(path: Path, data_root: Path, side: int = 64) -> Config:
+    """The config with few blocks and channels, images of ``side`` pixels, and the miniature data's classes."""
+    cfg = Config.fromfile(path)
+    for loader, split in ((cfg.train_dataloader, 'train'), (cfg.val_dataloader, 'val')):
+        replace_data(loader, data_root)
+        loader.dataset = dict(
+            type='CustomDataset', data_root=str(data_root), data_prefix=split, pipeline=loader.dataset.pipeline)
+        for step in loader.dataset.pipeline:
+            for key in ('scale', 'crop_size'):
+                if key in step:
+                    step[key] = (side, side) if isinstance(step[key], tuple) else side
+    cfg.model.backbone.pop('init_cfg', None)
+    cfg.model.data_preprocessor.num_classes = cfg.model.head.num_classes = 8
+    shallow(cfg.model)
+    if isinstance(cfg.model.backbone.arch, dict):
+        cfg.model.backbone.arch.embed_dims = 32
+        if 'num_heads' in cfg.model.backbone.arch:
+            cfg.model.backbone.arch.num_heads = (1, 2, 4, 8)
+        cfg.model.head.in_channels = 256
+    return cfg
 
 
 def reduced_detector(path: Path, data_root: Path) -> Config:

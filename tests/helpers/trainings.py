@@ -2,14 +2,13 @@
 import os
 import runpy
 import signal
-import socket
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import torch
-from helpers.faults import ended, start
+from helpers.faults import ended, free_port, start
 from helpers.reduced import ROOT
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
@@ -18,7 +17,7 @@ from mmengine.runner import runner as runner_module
 from mmvisattn.weights.inert import HISTORY_TYPES, NUMPY_TYPES, readable
 
 SEGMENTATION = '''
-_base_ = '{root}/configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+_base_ = '{root}/configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 crop_size = (32, 32)
 train_pipeline = [
     dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
@@ -53,16 +52,17 @@ cv2.setNumThreads(0)  # its threads are not there in forked processes, which wou
 
 @HOOKS.register_module()
 class Killer(Hook):
-    """Kills the process with SIGKILL, or sends it another signal, in an iteration."""
+    """Kills the process with SIGKILL, or sends it another signal, in an iteration, unless torchrun has restarted it."""
 
     priority = 'LOWEST'
 
-    def __init__(self, at: int, kind: int = signal.SIGKILL, rank: int = 0, during: str = 'train'):
-        self.at, self.kind, self.rank, self.during = at, kind, rank, during
+    def __init__(self, at: int, kind: int = signal.SIGKILL, rank: int = 0, during: str = 'train', group: bool = False):
+        self.at, self.kind, self.rank, self.during, self.group = at, kind, rank, during, group
 
     def _kill(self, runner, iteration, during):
-        if (iteration, during, runner.rank) == (self.at, self.during, self.rank):
-            os.kill(os.getpid(), self.kind)
+        restarted = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0'))
+        if (iteration, during, runner.rank) == (self.at, self.during, self.rank) and not restarted:
+            os.kill(0 if self.group else os.getpid(), self.kind)  # 0: all processes of the group
 
     def after_train_iter(self, runner, *args, **kwargs):
         self._kill(runner, runner.iter + 1, 'train')
@@ -89,28 +89,26 @@ custom_hooks = {hooks!r}
     return path
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(('localhost', 0))
-        return found.getsockname()[1]
+def begin(folder: Path, *args: object, processes: int = 1, tool: str = 'train.py') -> list[int]:
+    """Begin a training, or another tool, in a folder; the numbers of its processes.
 
-
-def begin(folder: Path, *args: object, processes: int = 1) -> list[int]:
-    """Begin a training in a folder; the numbers of its processes. What they print goes to a file ``output`` each."""
+    What they print goes to a file ``output`` each.
+    """
     port = free_port()
 
     def run(rank: int) -> None:
         output = os.open(folder / f'output{rank}', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         sys.stdout = sys.stderr = os.fdopen(output, 'w', buffering=1)
+        os.setpgid(0, 0)  # with its workers
         os.chdir(folder)
         runner_module.collect_env = dict  # asks the compilers for their versions, which takes long
         torch.set_num_threads(1)
-        sys.argv = ['train.py', *map(str, args)]
+        sys.argv = [tool, *map(str, args)]
         if processes > 1:
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), MASTER_ADDR='localhost',
                               MASTER_PORT=str(port))
             sys.argv += ['--launcher', 'pytorch']
-        runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
+        runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
 
     return [start(lambda rank=rank: run(rank)) for rank in range(processes)]
 

@@ -14,7 +14,7 @@ import types
 from contextlib import suppress
 from typing import TextIO
 
-OTHERS = ('mmseg', 'mmdet')
+OTHERS = ('mmseg', 'mmdet', 'mmpretrain')
 
 
 def format_once() -> None:
@@ -32,14 +32,17 @@ def format_once() -> None:
 
 
 def import_everything() -> None:
-    """The package's modules, mmengine, and mmseg and mmdet as far as they are there."""
+    """The package's modules, mmengine, and mmseg, mmdet and mmpretrain as far as they are there."""
     import mmengine.runner  # noqa: F401
     import torch._dynamo  # noqa: F401  (which optimizers import)
 
     import mmvisattn
+    from mmvisattn.without_torchvision import import_mmpretrain
     for module in pkgutil.walk_packages(mmvisattn.__path__, 'mmvisattn.'):
         with suppress(ImportError):  # parts need mmseg or mmdet
             importlib.import_module(module.name)
+    with suppress(ImportError):
+        import_mmpretrain()
     for name in OTHERS:
         with suppress(ImportError):
             importlib.import_module(f'{name}.utils').register_all_modules(init_default_scope=False)

@@ -18,7 +18,7 @@ import mmvisattn
 from mmvisattn.inference import DetectionResult, RestorationResult, SegmentationResult
 from mmvisattn.inference.sources import as_bytes, pixels_of
 
-SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 
 
 @pytest.fixture(scope='module')

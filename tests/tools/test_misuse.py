@@ -1,5 +1,4 @@
 """What a command line has wrong is one line, for every tool, and nothing is left behind."""
-import json
 import struct
 import zlib
 from pathlib import Path
@@ -11,7 +10,7 @@ from helpers.reduced import ROOT
 from helpers.runs import options
 
 pytest.importorskip('mmseg')
-CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 WRONG = {  # configs and data beside the tools' arguments
     'no_model.py': 'x = 1',
     'no_data.py': "model = dict(type='EncoderDecoder')",
@@ -35,6 +34,11 @@ CASES = {
     'loader': ('train', ['loader.py'], ['train_dataloader.batchsize=4: DataLoader takes no', 'did you mean batch_size?']),
     'loop': ('train', [CONFIG, {'train_cfg.max_iter': 9}],
              ['train_cfg.max_iter=9: IterBasedTrainLoop takes no', 'did you mean max_iters?']),
+    'part': ('train', [CONFIG, {'model.backbone': 'TopFormer'}], ['model.backbone=TopFormer', 'model.backbone.type']),
+    'hooks': ('train', [CONFIG, {'default_hooks': 5}], ['default_hooks=5', 'default_hooks.timer']),
+    'custom hooks': ('train', [CONFIG, {'custom_hooks': 3}], ['custom_hooks=3 must be a list']),
+    'workers': ('train', [CONFIG, {'val_dataloader.persistent_workers': True}],
+                ['val_dataloader.persistent_workers=True needs workers']),
     'metric': ('train', [CONFIG, {'val_evaluator.type': 'IoUMetrc'}], ["val_evaluator.type='IoUMetrc'", 'IoUMetric?']),
     'seed': ('train', [CONFIG, {'randomness.sed': 1}], ['randomness has no sed', 'did you mean randomness.seed?']),
     'no model': ('train', ['no_model.py'], ['no_model.py has no model']),
@@ -113,8 +117,8 @@ def write_files(folder: Path) -> None:
         (folder / f'{name}.png').write_bytes(png_header(*size))
 
 
-def command(name: str, data_root: Path) -> tuple[str, str, list[str]]:
-    """Name, tool and arguments; settings in a dict, and configs of the test's own, come with the data."""
+def command(name: str, data_root: Path) -> list[str]:
+    """Tool and arguments; settings in a dict, and configs of the test's own, come with the data."""
     tool, arguments, _ = CASES[name]
     words = [str(argument) for argument in arguments if not isinstance(argument, dict)]
     settings = [argument for argument in arguments if isinstance(argument, dict)]
@@ -123,7 +127,7 @@ def command(name: str, data_root: Path) -> tuple[str, str, list[str]]:
     for extra in settings:
         given = options(data_root, 1, **extra)
         words += [word for word in given if not (name == 'loader' and 'batch_size' in word)]
-    return name, str(ROOT / 'tools' / f'{tool}.py'), words
+    return [str(ROOT / 'tools' / f'{tool}.py'), *words]
 
 
 @pytest.fixture(scope='module')
@@ -132,27 +136,25 @@ def outcomes(run_tool_in, miniature, tmp_path_factory):
     folder = tmp_path_factory.mktemp('misuse')
     write_files(folder)
     before = set(folder.rglob('*'))
-    cases = [command(name, miniature) for name in CASES]
-    (folder.parent / 'cases.json').write_text(json.dumps(cases))
-    done = run_tool_in(folder, ROOT / 'tests/helpers/one_process.py', folder.parent / 'cases.json')
-    assert done.returncode == 0, done.stderr
+    done = {name: run_tool_in(folder, *command(name, miniature)) for name in CASES}
     new = {path.relative_to(folder).parts[0] for path in set(folder.rglob('*')) - before}
-    return json.loads(done.stdout.splitlines()[-1]), new
+    return done, new
 
 
 @pytest.mark.parametrize('name', [name for name in CASES if not name.startswith('debug')])
 def test_misuse_is_one_line(outcomes, name):
-    status, errors = outcomes[0][name]
+    done = outcomes[0][name]
+    errors = done.stderr
     lines = errors.strip().splitlines()
-    assert status == 1 and len(lines) == 1 and lines[0].startswith('error: '), errors
+    assert done.returncode == 1 and len(lines) == 1 and lines[0].startswith('error: '), errors
     assert all(word in lines[0] for word in CASES[name][2]), lines[0]
 
 
 @pytest.mark.parametrize('name', [name for name in CASES if name.startswith('debug')])
 def test_debug_shows_the_traceback(outcomes, name):
-    status, errors = outcomes[0][name]
-    assert status == 1 and errors.startswith('Traceback')
-    assert all(word in errors for word in CASES[name][2]), errors
+    done = outcomes[0][name]
+    assert done.returncode == 1 and done.stderr.startswith('Traceback')
+    assert all(word in done.stderr for word in CASES[name][2]), done.stderr
 
 
 def test_nothing_is_left_behind(outcomes):

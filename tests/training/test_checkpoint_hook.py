@@ -9,7 +9,7 @@ import torch
 from helpers.faults import KILLED, Reporter, ToyModel, fault, forked, full_disk, kill, start, toy_runner, wait_for
 from mmengine.registry import HOOKS
 
-from mmvisattn.cli.compat import read_checkpoints_safely
+from mmvisattn import read_checkpoints_safely
 from mmvisattn.training.checkpoint_hook import CheckpointHook
 from mmvisattn.training.resume import newest_checkpoint
 

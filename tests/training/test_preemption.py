@@ -5,7 +5,7 @@ import pytest
 from helpers.faults import forked, toy_runner
 from mmengine.config import Config
 
-from mmvisattn.cli.compat import read_checkpoints_safely
+from mmvisattn import read_checkpoints_safely
 from mmvisattn.cli.resume import duration, minutes, save_by_time, seed, set_randomness
 from mmvisattn.cli.usage import UsageError
 from mmvisattn.training.checkpoint_hook import CheckpointHook

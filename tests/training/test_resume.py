@@ -9,7 +9,7 @@ from mmengine.logging import HistoryBuffer
 
 from mmvisattn.cli.resume import go_on
 from mmvisattn.cli.usage import UsageError
-from mmvisattn.training.config import surviving
+from mmvisattn.training.config import FLOAT16_PATIENCE, surviving
 from mmvisattn.training.resume import newest_checkpoint
 from mmvisattn.training.vis_backend import LocalVisBackend
 from mmvisattn.weights.inert import HISTORY_TYPES, readable
@@ -112,7 +112,10 @@ def test_parts_of_mmengine_are_replaced():
     assert new.default_hooks.checkpoint == dict(type='mmvisattn.CheckpointHook', interval=3)
     assert [backend.type for backend in new.visualizer.vis_backends] == ['mmvisattn.LocalVisBackend', 'WandbVisBackend']
     assert cfg.default_hooks.checkpoint.type == 'CheckpointHook'
-    assert [hook.type for hook in new.custom_hooks] == ['mmvisattn.RandomStateHook', 'mmvisattn.PreemptionHook']
+    assert [hook.type.removeprefix('mmvisattn.') for hook in new.custom_hooks] == [
+        'RandomStateHook', 'ReplacedSamplesHook', 'ThroughputHook', 'NonFiniteHook', 'PreemptionHook']
+    half = Config(dict(cfg.to_dict(), optim_wrapper=dict(type='AmpOptimWrapper', dtype='float16')))
+    assert [surviving(one).custom_hooks[3].patience for one in (cfg, half)] == [1, FLOAT16_PATIENCE]
 
 
 def loading(sampler, **loader):
@@ -124,12 +127,14 @@ def test_batches_become_resumable():
     cfg = surviving(loading('DefaultSampler', drop_last=True, batch_sampler=dict(type='AspectRatioBatchSampler')), 60.0)
     assert cfg.train_cfg == dict(type='mmvisattn.EpochBasedTrainLoop', max_epochs=2)
     assert cfg.train_dataloader == dict(
-        dataset=dict(type='mmvisattn.SeededDataset', dataset=dict(type='Data')), batch_size=2,
+        batch_size=2, dataset=dict(type='mmvisattn.SeededDataset', dataset=dict(
+            type='mmvisattn.CheckedDataset', dataset=dict(type='Data'), skip=0)),
         sampler=dict(type='DefaultSampler'), batch_sampler=dict(
             type='mmvisattn.ResumableBatchSampler', batch_sampler=dict(type='AspectRatioBatchSampler'), drop_last=True))
     assert surviving(cfg).to_dict() == cfg.to_dict()  # the config that a run has written can be trained again
     other = loading('MultiSourceSampler')
-    assert surviving(other).train_dataloader == other.train_dataloader and surviving(other).train_cfg == other.train_cfg
+    assert surviving(other).train_dataloader.sampler == other.train_dataloader.sampler
+    assert surviving(other).train_cfg == other.train_cfg
 
 
 def test_readable_types_stay_if_they_were_readable_before():

@@ -65,6 +65,7 @@ def assert_same(folder, task, expected):
 @pytest.mark.parametrize('task, workers, processes, killer, statuses', [
     ('segmentation', 2, 1, dict(at=5), [-signal.SIGKILL]),
     ('segmentation', 0, 1, dict(at=4, during='val', kind=signal.SIGUSR1), [STOPPED]),  # with averaged weights
+    ('segmentation', 2, 1, dict(at=3, kind=signal.SIGTERM, group=True), [STOPPED]),  # its workers get the signal, too
     ('detection', 0, 1, dict(at=5), [-signal.SIGKILL]),  # within the second epoch
     ('restoration', 0, 1, dict(at=4, during='val'), [-signal.SIGKILL]),
     ('restoration', 0, 2, dict(at=2, rank=1, kind=signal.SIGTERM), [STOPPED, STOPPED]),
@@ -72,7 +73,7 @@ def assert_same(folder, task, expected):
 def test_interrupted_once(tmp_path, data, whole, task, workers, processes, killer, statuses):
     killing = write_config(tmp_path / 'killing.py', task, workers, killer=killer)
     assert end(go_on(tmp_path, killing, task, data, processes)) == statuses, output(tmp_path)[-3000:]
-    if killer.get('kind') == signal.SIGTERM:
+    if killer.get('kind') == signal.SIGTERM and processes > 1:
         assert (tmp_path / 'run/iter_3.pth').is_file()  # one iteration after the signal; nothing is lost
     config = write_config(tmp_path / 'config.py', task, workers)
     assert end(go_on(tmp_path, config, task, data, processes)) == [0] * processes, output(tmp_path)[-3000:]

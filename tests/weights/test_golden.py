@@ -2,11 +2,14 @@
 import pytest
 import torch
 from helpers import golden
+from helpers.reduced import ROOT
 from helpers.uninitialized import Uninitialized
-from mmengine.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmvisattn.weights import load_official
+from mmvisattn.without_torchvision import import_mmpretrain
 
 TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-3}
 
@@ -52,26 +55,17 @@ def restormer(**kwargs):
 
 
 class Classifier(nn.Module):
-    """The authors' classifier on a backbone: the last map, with or without norm, averaged, and a linear layer."""
+    """A classifier of a config; it gives pooled features and logits."""
 
-    def __init__(self, backbone: nn.Module, with_norm: bool):
+    def __init__(self, config: str):
+        pytest.importorskip('mmpretrain')
         super().__init__()
-        self.backbone = backbone
-        dims = backbone.out_channels[-1]
-        self.norm = nn.LayerNorm(dims) if with_norm else nn.Identity()
-        self.head = nn.Linear(dims, 1000)
-
-    def load(self, state: dict):
-        """Load the backbone with ``load_official``, and norm and head, which it drops, by their names."""
-        report = load_official(self.backbone, dict(model=state))
-        for part in (self.norm, self.head):
-            name = 'head' if part is self.head else 'norm'
-            part.load_state_dict({leaf: state[f'{name}.{leaf}'] for leaf in part.state_dict()})
-        return report
+        import_mmpretrain()
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            self.model = MODELS.build(Config.fromfile(ROOT / 'configs' / config).model)
 
     def forward(self, x):
-        features = self.norm(self.backbone(x)[-1].permute(0, 2, 3, 1)).mean((1, 2))
-        return features, self.head(features)
+        return self.model.extract_feat(x, stage='pre_logits'), self.model(x)
 
 
 MODELS_OF_RECORDINGS = {
@@ -84,8 +78,8 @@ MODELS_OF_RECORDINGS = {
     'crossformer_dense_s_g14': lambda: backbone(
         'CrossFormer', 'small', group_size=(14, 14, 7, 7), interval=(16, 8, 2, 1)),
     'crossformer_dense_b': lambda: backbone('CrossFormer', 'base'),
-    'crossformer_imagenet_t': lambda: Classifier(backbone('CrossFormer', 'tiny'), with_norm=True),
-    'crossformer_imagenet_pp_s': lambda: Classifier(backbone('CrossFormer', 'pp-small'), with_norm=True),
+    'crossformer_imagenet_t': lambda: Classifier('crossformer/crossformer-tiny_8xb128_in1k.py'),
+    'crossformer_imagenet_pp_s': lambda: Classifier('crossformer/crossformer-pp-small_8xb128_in1k.py'),
     'restormer_restormer': lambda: restormer(),
     'restormer_restormer_biasfree': lambda: restormer(norm='bias_free'),
     'restormer_restormer_gray_biasfree': lambda: restormer(in_channels=1, out_channels=1, norm='bias_free'),
@@ -95,8 +89,8 @@ MODELS_OF_RECORDINGS = {
     'smt_s': lambda: backbone('SMT', 'small'),
     'smt_b': lambda: backbone('SMT', 'base'),
     'smt_l': lambda: backbone('SMT', 'large', layer_scale_init_value=0.0),
-    'smt_imagenet_t': lambda: Classifier(backbone('SMT', 'tiny'), with_norm=False),
-    'smt_imagenet_l': lambda: Classifier(backbone('SMT', 'large'), with_norm=False),
+    'smt_imagenet_t': lambda: Classifier('smt/smt-tiny_8xb128_in1k.py'),
+    'smt_imagenet_l': lambda: Classifier('smt/smt-large_in22k-pre_8xb128_in1k.py'),
     'topformer_t': lambda: topformer('tiny', [16, 32, 64, 96], 128),
     'topformer_s': lambda: topformer('small', [24, 48, 96, 128], 192),
     'topformer_b': lambda: topformer('base', [32, 64, 128, 160], 256),
@@ -108,7 +102,7 @@ MODELS_OF_RECORDINGS = {
 def load(model: nn.Module, recording: dict):
     """Load the recording's weights as its authors publish them; returns the report."""
     state = golden.checkpoint(recording)
-    return model.load(state) if isinstance(model, Classifier) else load_official(model, state)
+    return load_official(model.model, dict(model=state)) if isinstance(model, Classifier) else load_official(model, state)
 
 
 @pytest.mark.parametrize('name', MODELS_OF_RECORDINGS)
@@ -118,8 +112,7 @@ def test_agrees_with_the_recording(name):
         model = MODELS_OF_RECORDINGS[name]().eval()
     report = load(model, recording)
     assert sum(p.numel() for p in model.parameters()) == recording['params']
-    filled = model.backbone if isinstance(model, Classifier) else model
-    assert len(report.loaded) == len(filled.state_dict()) and not report.absent
+    assert len(report.loaded) == len(model.state_dict()) and not report.absent
     for dtype, tolerance in TOLERANCES.items():
         model.to(dtype)
         for case in recording['cases']:

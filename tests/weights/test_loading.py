@@ -8,6 +8,7 @@ from mmengine.registry import MODELS
 
 from mmvisattn.models import TopFormer
 from mmvisattn.weights import load_official
+from mmvisattn.without_torchvision import import_mmpretrain
 
 IMAGENET = {name: tensor for name, tensor in golden.checkpoint(golden.read('topformer_t')).items()
             if not name.startswith('SIM.')}
@@ -145,6 +146,61 @@ def test_averaged_weights_are_reported_and_raw_ones_taken_if_asked(tmp_path):
         type='mmvisattn.OfficialPretrained', checkpoint=str(tmp_path / 'official.pth'), weights='raw'))
     model.init_weights()
     torch.testing.assert_close(model.stem.conv.weight, raw['tpm.stem.0.c.weight'])
+
+
+def classifier(backbone: dict, dims: int):
+    pytest.importorskip('mmpretrain')
+    import_mmpretrain()
+    return MODELS.build(dict(
+        type='mmpretrain.ImageClassifier', backbone=backbone, neck=dict(type='mmpretrain.GlobalAveragePooling'),
+        head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=dims)))
+
+
+@pytest.mark.parametrize('family, dims, settings', [
+    ('CrossFormer', 512, dict(out_norm=True)), ('SMT', 512, {}), ('TopFormer', 208, {})])
+def test_a_backbone_from_our_own_classifier(family, dims, settings, tmp_path):
+    trained = classifier(dict(type=f'mmvisattn.{family}', arch='tiny', out_indices=(-1,), **settings), dims)
+    torch.save(dict(meta={}, state_dict=trained.state_dict()), tmp_path / 'best.pth')
+    backbone = MODELS.build(dict(type=f'mmvisattn.{family}', arch='tiny', init_cfg=dict(
+        type='mmvisattn.OfficialPretrained', checkpoint=str(tmp_path / 'best.pth'))))
+    backbone.init_weights()
+    for name, tensor in backbone.state_dict().items():
+        assert torch.equal(tensor, trained.backbone.state_dict()[name]), name
+    dropped = load_official(backbone, tmp_path / 'best.pth').dropped
+    assert {name.split('.')[-3] if 'out_norms' in name else name.split('.')[0] for name in dropped} == {
+        'head', *(('out_norms',) if settings else ())}
+
+
+def test_our_own_classifier_with_other_classes_fills_the_backbone_of_a_segmentor():
+    trained = classifier(dict(type='mmvisattn.TopFormer', arch='tiny', out_indices=(4,)), 208)
+    model = segmentor()
+    report = load_official(model, trained.state_dict())
+    assert report.absent == ['decode_head', 'neck'] and report.dropped == ['head.fc.weight', 'head.fc.bias']
+    torch.testing.assert_close(model.backbone.stem.conv.weight, trained.backbone.stem.conv.weight)
+
+
+def test_our_own_segmentor_fills_a_backbone():
+    trained = segmentor()
+    model = TopFormer()
+    assert load_official(model, trained.state_dict()).unused == ['decode_head', 'neck']
+    torch.testing.assert_close(model.levels[3][1].layers[2].conv.weight, trained.backbone.levels[3][1].layers[2].conv.weight)
+
+
+def test_an_official_classifier_of_topformer_fills_ours():
+    """The names in the authors' classifier are a guess; others are an error."""
+    pytest.importorskip('mmpretrain')
+    import_mmpretrain()
+    model = MODELS.build(dict(
+        type='mmpretrain.ImageClassifier', backbone=dict(type='mmvisattn.TopFormer', out_indices=(4,)),
+        neck=dict(type='mmpretrain.GlobalAveragePooling'),
+        head=dict(type='mmpretrain.LeViTClsHead', distillation=False, num_classes=1000, in_channels=208)))
+    head = {f'head.bn.{leaf}': torch.rand(208) for leaf in ('weight', 'bias', 'running_mean', 'running_var')}
+    head |= {'head.bn.num_batches_tracked': torch.tensor(0), 'head.l.weight': torch.rand(1000, 208),
+             'head.l.bias': torch.rand(1000)}
+    assert len(load_official(model, IMAGENET | head).loaded) == len(model.state_dict())
+    torch.testing.assert_close(model.head.head.linear.weight, head['head.l.weight'])
+    with pytest.raises(ValueError, match=r'missing.*head.head.linear.weight'):
+        load_official(model, IMAGENET | CLASSIFIER)
 
 
 def test_other_variants_do_not_fit():

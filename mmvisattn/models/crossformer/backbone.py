@@ -20,7 +20,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmvisattn.layers import checkpointed, drop_path_rates, in_chunks, stochastic_depth, to_contiguous
+from mmvisattn.layers import apply_channels_last, checkpointed, drop_path_rates, in_chunks, stochastic_depth, to_contiguous
 from mmvisattn.models.backbone import Backbone, InitCfg, arch_settings, check_images
 from mmvisattn.registry import MODELS
 
@@ -227,6 +227,13 @@ class CrossFormerBlock(BaseModule):
         return x if self.cooling is None else self.cooling(x)
 
 
+class MapNorm(nn.LayerNorm):
+    """LayerNorm over the channels of a map (B, C, H, W), which stays one, as tools that look at outputs expect."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply_channels_last(super().forward, x)
+
+
 class Stage(BaseModule):
     """A cross-scale embedding (CEL) and blocks. The norm follows the embedding in the first stage and precedes it in others.
 
@@ -280,7 +287,7 @@ class CrossFormer(Backbone):
         mlp_ratio: hidden width of the MLPs as a multiple of the channels.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
         out_indices: the stages whose maps to return.
-        out_norm: a LayerNorm on every returned map; no published weights have one.
+        out_norm: a LayerNorm on every returned map; of the published models, only the classifiers have one, on the last map.
         frozen_stages: -1: none, 0: the first embedding, 1 to 4: the stages too.
         with_cp: recompute each block's activations in the backward pass.
         init_cfg: as in mmengine; ``type='mmvisattn.OfficialPretrained'`` loads the authors' published weights.
@@ -356,7 +363,7 @@ class CrossFormer(Backbone):
             else:
                 embedding = CrossScaleEmbedding(dims // 2, (dims // 2, dims // 2), (2, 4), stride=2)
             self.stages.append(Stage(embedding, dims // 2 if i else dims, i > 0, blocks, with_cp))
-        self.out_norms = ModuleList(nn.LayerNorm(self.out_channels[i]) if out_norm else nn.Identity()
+        self.out_norms = ModuleList(MapNorm(self.out_channels[i]) if out_norm else nn.Identity()
                                     for i in self.out_indices)
         self.freeze()
 
@@ -378,4 +385,4 @@ class CrossFormer(Backbone):
         for stage in self.stages:
             x = stage(x)
             outputs.append(x)
-        return to_contiguous(norm(outputs[i]).permute(0, 3, 1, 2) for i, norm in zip(self.out_indices, self.out_norms))
+        return to_contiguous(norm(outputs[i].permute(0, 3, 1, 2)) for i, norm in zip(self.out_indices, self.out_norms))

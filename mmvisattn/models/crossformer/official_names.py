@@ -7,6 +7,8 @@ _MLP = {'pos_proj': 0, 'pos1.0': 1, 'pos1.2': 3, 'pos2.0': 4, 'pos2.2': 6, 'pos3
 
 OFFICIAL_NAMES = KeyMap(
     rules=(
+        (r'head\.(weight|bias)$', r'head.fc.\1'),
+        (r'backbone\.norm\.', 'backbone.out_norms.0.'),  # of the classifier, after the last stage
         (r'backbone\.patch_embed\.norm\.', 'backbone.stages.0.norm.'),
         (r'backbone\.patch_embed\.', 'backbone.stages.0.embedding.'),
         *((rf'backbone\.layers\.{i}\.downsample\.norm\.', f'backbone.stages.{i + 1}.norm.') for i in range(3)),
@@ -18,5 +20,6 @@ OFFICIAL_NAMES = KeyMap(
         *((rf'(backbone\..+)\.attn\.pos\.{theirs}\.', rf'\1.attn.position_bias.mlp.{ours}.')
           for theirs, ours in _MLP.items()),
     ),
-    dropped=(r'head\.', r'norm\.', r'.*\.attn\.biases$', r'.*\.attn\.relative_position_index$', r'.*\.attn_mask$'),
+    dropped=(r'head\.', r'norm\.', r'out_norms\.',
+             r'.*\.attn\.biases$', r'.*\.attn\.relative_position_index$', r'.*\.attn_mask$'),
 )

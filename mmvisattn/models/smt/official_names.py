@@ -30,7 +30,7 @@ _BLOCK = (
 )
 
 OFFICIAL_NAMES = KeyMap(
-    rules=(*_stage_rules(),
+    rules=((r'head\.(weight|bias)$', r'head.fc.\1'), *_stage_rules(),
            *((rf'(backbone\.stages\.\d+\.blocks\.\d+)\.{theirs}', rf'\1.{ours}') for theirs, ours in _BLOCK)),
     dropped=(r'head\.',),
 )

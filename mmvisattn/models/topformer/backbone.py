@@ -28,6 +28,8 @@ class TopFormer(Backbone):
         in_channels: channels of the image.
         out_indices: which of the five maps to return: the pyramid's levels 0 to 3, and 4, the semantics map.
         frozen_stages: -1: none, 0: the stem, 1 to 4: the pyramid's levels too, 5: the semantics extractor too.
+        semantics_stride: stride of the semantics map: 64, or 32 as in the ImageNet classifiers, whose images are small (the
+            paper's section on pretraining).
         norm_cfg: the norm after the convolutions.
         scale_attention: scale the logits by ``key_dim ** -0.5``; off in all published weights.
         drop_path_rate: stochastic depth of the last transformer block, rising linearly from 0.
@@ -36,10 +38,10 @@ class TopFormer(Backbone):
 
     Shape:
         (B, in_channels, H, W), any size from 1 x 1, to a tuple of maps (B, C_i, ceil(H / s_i), ceil(W / s_i)) at strides
-        4, 8, 16, 32, and the semantics map (B, sum of C_i, ceil(H / 64), ceil(W / 64)).
+        4, 8, 16, 32, and the semantics map (B, sum of C_i, ceil(H / s), ceil(W / s)), s being ``semantics_stride``.
 
     Raises:
-        ValueError: if ``arch``, ``out_indices`` or ``frozen_stages`` is not one of the above.
+        ValueError: if ``arch``, ``out_indices``, ``frozen_stages`` or ``semantics_stride`` is not one of the above.
     """
 
     official_names = OFFICIAL_NAMES
@@ -56,6 +58,7 @@ class TopFormer(Backbone):
                  in_channels: int = 3,
                  out_indices: Sequence[int] = (0, 1, 2, 3, 4),
                  frozen_stages: int = -1,
+                 semantics_stride: int = 64,
                  norm_cfg: dict | None = None,
                  scale_attention: bool = False,
                  drop_path_rate: float = 0.1,
@@ -65,6 +68,9 @@ class TopFormer(Backbone):
         levels = settings['levels']
         widths = [rows[-1][2] for rows in levels]
         super().__init__([*widths, sum(widths)], out_indices, frozen_stages, init_cfg)
+        if semantics_stride not in (32, 64):
+            raise ValueError(f'semantics_stride={semantics_stride} is neither 32 nor 64')
+        self.pooling_reduction = semantics_stride // 32
         norm_cfg = norm_cfg or dict(type='BN')
         self.stem = ConvNormAct(in_channels, self.stem_channels, 3, norm_cfg, 'ReLU', stride=2, padding=1)
         self.levels = ModuleList()
@@ -100,5 +106,5 @@ class TopFormer(Backbone):
             x = level(x)
             outputs.append(x)
         if self.extractor is not None:
-            outputs.append(self.extractor(pyramid_pooling(outputs)))
+            outputs.append(self.extractor(pyramid_pooling(outputs, self.pooling_reduction)))
         return to_contiguous(outputs[i] for i in self.out_indices)

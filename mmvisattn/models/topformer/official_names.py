@@ -32,6 +32,9 @@ OFFICIAL_NAMES = KeyMap(
         (r'(neck\.injections\.\d)\.fuse1\.', r'\1.local_embedding.'),
         (r'(neck\.injections\.\d)\.fuse2\.', r'\1.global_embedding.'),
         (r'decode_head\.linear_fuse\.', 'decode_head.fuse.'),
+        # The classifier's norm and layer, as in LeViT, whose naming the authors' convolutions share: a guess.
+        (r'head\.bn\.', 'head.head.bn.'),
+        (r'head\.l\.', 'head.head.linear.'),
     ),
     alternatives=((r'(neck\.injections\.\d)\.global_embedding\.', r'\1.global_gate.'),),
     dropped=(r'head\.', r'norm\.'),

@@ -36,16 +36,17 @@ def _average_pool(x: Tensor, height: int, width: int) -> Tensor:
     return rows @ x @ columns.T
 
 
-def pyramid_pooling(maps: Sequence[Tensor]) -> Tensor:
-    """Average-pool maps to half the size of the last one, rounded up, and concatenate them on channels.
+def pyramid_pooling(maps: Sequence[Tensor], reduction: int = 2) -> Tensor:
+    """Average-pool maps to a part of the size of the last one, rounded up, and concatenate them on channels.
 
     Args:
         maps: tensors of shapes (B, C_i, H_i, W_i).
+        reduction: the last map's sides are divided by this.
 
     Returns:
-        (B, sum of C_i, ceil(H_last / 2), ceil(W_last / 2)).
+        (B, sum of C_i, ceil(H_last / reduction), ceil(W_last / reduction)).
     """
-    height, width = ((side + 1) // 2 for side in maps[-1].shape[-2:])
+    height, width = ((side + reduction - 1) // reduction for side in maps[-1].shape[-2:])
     return torch.cat([_average_pool(x, height, width) for x in maps], dim=1)
 
 

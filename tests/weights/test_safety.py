@@ -8,7 +8,7 @@ SETUP = """
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import load_checkpoint
-from mmvisattn.cli.compat import read_checkpoints_safely
+from mmvisattn import read_checkpoints_safely
 read_checkpoints_safely()
 """
 
@@ -45,6 +45,39 @@ def test_hostile_checkpoints_do_not_run(run_tool, call):
     assert done.returncode != 0
     assert 'AssertionError' not in done.stderr
     assert any(word in done.stderr for word in ('UnpicklingError', 'RuntimeError', 'TypeError')), done.stderr
+
+
+PRETRAINED = """
+import os, sys
+import torch
+import mmvisattn
+from mmengine.model import BaseModule
+if sys.argv[1:] == ['safe']:
+    mmvisattn.read_checkpoints_safely()
+class Hostile:
+    def __reduce__(self):
+        return os.system, ('touch trace',)
+class Model(BaseModule):
+    def __init__(self):
+        super().__init__(init_cfg=dict(type='Pretrained', checkpoint='hostile.pth'))
+        self.layer = torch.nn.Linear(1, 1)
+torch.save(dict(state_dict={}, extra=Hostile()), 'hostile.pth')
+try:
+    Model().init_weights()
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def test_the_line_of_the_documentation_protects_tools_of_others(run_tool, tmp_path):
+    """Without it, OneDL's mmengine runs the code; OpenMMLab's refuses the file."""
+    from importlib.metadata import distributions
+    line = {dist.metadata['Name'] for dist in distributions()}
+    done = run_tool('-c', PRETRAINED)
+    assert (tmp_path / 'trace').exists() == ('onedl-mmengine' in line), done.stdout + done.stderr
+    (tmp_path / 'trace').unlink(missing_ok=True)
+    done = run_tool('-c', PRETRAINED, 'safe')
+    assert done.returncode == 0 and 'UnpicklingError' in done.stdout and not (tmp_path / 'trace').exists(), done.stderr
 
 
 CRAFTED = SETUP + """

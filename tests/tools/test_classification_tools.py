@@ -1,0 +1,82 @@
+"""Training, testing and applying a classifier, run as a user runs it."""
+import json
+import re
+
+import cv2
+import pytest
+from helpers import runs
+from helpers.reduced import ROOT
+from helpers.runs import assert_refused, scalars
+
+pytest.importorskip('mmpretrain')
+TRAIN, TEST, REPORT, PREDICT = (ROOT / 'tools' / f'{name}.py' for name in ('train', 'test', 'report', 'predict'))
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_1xb16-15e_miniature-imagenet-128x128.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
+
+
+def options(data_root, **settings):
+    """Two epochs of two batches, validated after each."""
+    return runs.options(data_root, 1, **{'train_cfg.max_epochs': 2, 'train_dataloader.batch_size': 8, **settings})
+
+
+@pytest.fixture(scope='module')
+def trained(miniature_imagenet, tmp_path_factory, run_tool_in):
+    folder = tmp_path_factory.mktemp('classifier')
+    done = run_tool_in(folder, TRAIN, CONFIG, '--work-dir', 'run', *options(miniature_imagenet))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope='module')
+def best(trained):
+    return next((trained / 'run').glob('best_accuracy_top1_*.pth'))
+
+
+def test_training_evaluates_top_1_and_top_5(trained):
+    records = scalars(trained / 'run')
+    assert sum('loss' in record for record in records) == 4
+    assert sum({'accuracy/top1', 'accuracy/top5'} <= set(record) for record in records) == 2
+
+
+def test_report_draws_images(trained, run_tool_in):
+    done = run_tool_in(trained, REPORT, 'run')
+    assert done.returncode == 0, done.stderr
+    assert re.search(r'top-1 +\d+\.\d\d % on the validation set, at iteration [24]\b', done.stdout)
+    assert cv2.imread(str(trained / 'run/report.png')).shape[1] > 700
+
+
+def test_testing_gives_top_1_and_top_5_and_paints(trained, best, run_tool_in, miniature_imagenet):
+    done = run_tool_in(trained, TEST, CONFIG, best, '--show-dir', 'painted', *options(miniature_imagenet))
+    assert done.returncode == 0, done.stderr
+    assert 'accuracy/top1' in done.stdout + done.stderr and 'accuracy/top5' in done.stdout + done.stderr
+    assert len(list((trained / 'painted').rglob('*.png'))) == 8
+    assert_refused(run_tool_in(trained, TEST, CONFIG, best, '--out', 'scores', *options(miniature_imagenet)),
+                   '--out', 'tools/predict.py --data')
+
+
+def test_predicting_gives_the_five_highest_scores(trained, best, run_tool_in, miniature_imagenet):
+    arguments = ('--model', CONFIG, '--weights', best, '--out', 'out', '--data')
+    done = run_tool_in(trained, PREDICT, miniature_imagenet / 'val/star', *arguments)
+    assert done.returncode == 0, done.stderr
+    picture, = (trained / 'out').glob('*.png')
+    scores = json.loads((trained / f'out/scores/{picture.stem}.json').read_text())['results']
+    assert len(scores) == 5 and list(scores.values()) == sorted(scores.values(), reverse=True)
+    image, = (miniature_imagenet / 'val/star').iterdir()
+    assert cv2.imread(str(picture)).shape[0] > cv2.imread(str(image)).shape[0]  # the bars are below
+    assert_refused(run_tool_in(trained, PREDICT, image, *arguments, '--tile', 64), '--tile', 'as a whole')
+
+
+def test_a_segmentor_starts_from_the_classifier(trained, best, run_tool_in, miniature):
+    done = run_tool_in(trained, TRAIN, SEGMENTOR, '--work-dir', 'segmentor', *runs.options(
+        miniature, 1, **{'train_cfg.max_iters': 1, 'model.backbone.init_cfg.type': 'mmvisattn.OfficialPretrained',
+                         'model.backbone.init_cfg.checkpoint': best}))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r'best_accuracy_top1_\w+.pth: loaded \d+ tensors; dropped \d+', done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize('settings, words', [
+    ({'model.head.num_classes': 10}, ('LeViTClsHead', 'num_classes=10', '8 classes')),
+    ({'train_dataloader.dataset.data_prefix': 'training'}, ('train_dataloader', 'training', 'does not exist')),
+], ids=str)
+def test_what_does_not_fit_is_reported_in_one_line(run_tool, miniature_imagenet, settings, words):
+    assert_refused(run_tool(TRAIN, CONFIG, *options(miniature_imagenet, **settings)), *words)

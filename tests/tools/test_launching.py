@@ -1,0 +1,73 @@
+"""The scripts that start several processes, and ``python -m mmvisattn``."""
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from helpers import runs
+from helpers.reduced import ROOT
+from helpers.runs import scalars
+from helpers.trainings import write_config
+
+pytest.importorskip('mmseg')
+TOOLS = ROOT / 'tools'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+
+
+def run_script(folder, *args, **variables):
+    return subprocess.run([*map(str, args)], cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+                          env=dict(runs.environment(), PYTHON=sys.executable, OMP_NUM_THREADS='1', **variables))
+
+
+def test_two_processes_train_with_gloo(miniature, tmp_path):
+    done = run_script(tmp_path, TOOLS / 'dist_train.sh', CONFIG, 2, '--work-dir', 'run', '--accumulate', 2, '--cfg-options',
+                      'env_cfg.dist_cfg.timeout=60', *runs.options(miniature, 1, **{'train_cfg.max_iters': 2})[1:])
+    assert done.returncode == 0, done.stderr[-3000:]
+    records = scalars(tmp_path / 'run')
+    assert [r['step'] for r in records if 'loss' in r] == [2, 4] and [r['step'] for r in records if 'mIoU' in r] == [2, 4]
+    assert 'Distributed training: True' in done.stdout + done.stderr
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize('restarts', [0, 1])
+def test_a_process_dies(miniature, tmp_path, restarts):
+    """The other one names it; torchrun starts both again, and they go on from the last checkpoint."""
+    config = write_config(tmp_path / 'config.py', 'segmentation', killer=dict(at=5, rank=1))
+    config.write_text(config.read_text() + "custom_imports = dict(imports=['helpers.trainings'])\n")
+    done = run_script(tmp_path, TOOLS / 'dist_train.sh', config, 2, '--work-dir', 'run', '--resume', '--cfg-options',
+                      f'data_root={miniature}', RESTARTS=str(restarts), PYTHONPATH=f'{ROOT}{os.pathsep}{ROOT / "tests"}')
+    text = done.stdout + done.stderr
+    assert re.search(r'error: rank 1 \(on .*\) died: no sign of life for 10 seconds', text), text[-3000:]
+    assert done.returncode == (1 if not restarts else 0), text[-3000:]
+    steps = [record['step'] for record in scalars(tmp_path / 'run') if 'loss' in record]
+    assert steps == ([1, 2, 3, 4, 5] if not restarts else [1, 2, 3, 4, 5, 5, 6, 7, 8])
+    assert not restarts or 'goes on from run/iter_4.pth' in text
+
+
+def test_slurm_queues_a_training_again_that_was_told_to_stop(tmp_path):
+    """With stand-ins for Slurm's commands."""
+    for name, status in (('srun', 75), ('scontrol', 0)):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> called\nexit {status}\n')
+        (tmp_path / name).chmod(0o755)
+    done = run_script(tmp_path, TOOLS / 'slurm_train.sh', 'my.py', '--seed', 1, SLURM_JOB_ID='123',
+                      PATH=f'{tmp_path}{os.pathsep}{os.environ["PATH"]}')
+    assert done.returncode == 75
+    first, second = (tmp_path / 'called').read_text().splitlines()
+    assert first.endswith('-m mmvisattn train my.py --seed 1 --launcher slurm --resume') and second == 'scontrol requeue 123'
+
+
+@pytest.mark.parametrize('name, count', [('dist_train.sh', 1), ('dist_test.sh', 2), ('slurm_train.sh', 0)])
+def test_too_few_arguments_are_told(tmp_path, name, count):
+    done = run_script(tmp_path, TOOLS / name, *['x'] * count)
+    assert done.returncode == 2 and done.stderr.startswith('usage: ')
+
+
+def test_the_tools_are_commands_of_the_package(run_tool):
+    code = 'import runpy, sys; sys.argv[1:] = {}; runpy.run_module("mmvisattn", run_name="__main__")'
+    done = run_tool('-c', code.format([]))
+    assert done.returncode == 0 and all(path.stem in done.stdout for path in TOOLS.glob('*.py'))
+    done = run_tool('-c', code.format(['make-miniature', 'data', '--num-training', '1', '--num-validation', '1']))
+    assert done.returncode == 0, done.stderr
+    runs.assert_refused(run_tool('-c', code.format(['trian'])), 'there is no tool trian; did you mean train?')
+    runs.assert_refused(run_tool('-c', code.format(['train', CONFIG.stem])), 'data/miniature does not exist')
