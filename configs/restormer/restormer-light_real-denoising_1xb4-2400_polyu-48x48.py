@@ -1,5 +1,5 @@
-# Noise of cameras by a light Restormer, from 70 photographs of static scenes. The last 10 images are of a camera (Sony) that no
-# training image is of. PolyU: https://arxiv.org/abs/1804.02603
+# Noise of cameras by a light Restormer, from 70 photographs of static scenes. The last 10 images are of a camera (Sony) that
+# no training image is of. PolyU: https://arxiv.org/abs/1804.02603
 _base_ = [
     '../_base_/models/restormer.py', '../_base_/datasets/restoration_pairs.py', '../_base_/schedules/restormer_300k.py',
     '../_base_/restoration_runtime.py'
