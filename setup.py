@@ -57,6 +57,7 @@ setup(
         'cls-openmmlab': [*COMMON, *OPENMMLAB, 'mmpretrain>=1.2.0'],
         'seg-openmmlab': [*COMMON, *OPENMMLAB, 'mmsegmentation>=1.2.2'],
         'det-openmmlab': [*COMMON, *OPENMMLAB, 'mmdet>=3.3.0'],
+        'export': ['onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf'],
         'test': ['pytest', 'pytest-cov', 'pytest-xdist', 'hypothesis', 'h5py'],
         'lint': ['ruff', 'mypy'],
     },

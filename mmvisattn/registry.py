@@ -20,7 +20,8 @@ def child(name: str, parent: Registry, *locations: str) -> Registry:
 MODELS = child('model', mmengine_registry.MODELS, 'models', 'restoration.image_restorer', 'restoration.dncnn')
 DATASETS = child('dataset', mmengine_registry.DATASETS, 'datasets', 'restoration.datasets', 'restoration.camera_noise',
                  'training.checked_data', 'training.seeded_augmentation')
-TRANSFORMS = child('transform', mmengine_registry.TRANSFORMS, 'restoration.datasets', 'restoration.degradations')
+TRANSFORMS = child('transform', mmengine_registry.TRANSFORMS, 'restoration.datasets', 'restoration.degradations',
+                   'analysis.corruptions')
 DATA_SAMPLERS = child('data sampler', mmengine_registry.DATA_SAMPLERS, 'restoration.progressive_patches',
                       'training.samplers')
 LOOPS = child('loop', mmengine_registry.LOOPS, 'training.loops')

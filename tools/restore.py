@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Restore images and videos: tools/restore.py INPUT OUTPUT [--task deraining] [--checkpoint P] [--memory GIB]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 import argparse
 import sys
 from collections.abc import Iterator

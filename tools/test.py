@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Evaluate a trained model: tools/test.py CONFIG CHECKPOINT [--show-dir DIR] [--tta]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 from pathlib import Path
 
 from mmengine.config import Config

@@ -55,7 +55,7 @@ def restore_picture(model: ImageRestorer, picture: Picture, right: Picture | Non
     if len({view.shape for view in views}) > 1:
         raise ValueError(f'the two views differ in size: {tuple(views[0].shape[-2:])} and {tuple(views[1].shape[-2:])}')
     x = views[0] if len(views) == 1 else torch.cat(views, dim=1)
-    device = next(model.parameters()).device
+    device = torch.device(model.data_preprocessor.device)
     with torch.inference_mode(), torch.autocast(device.type, amp, enabled=amp is not None):
         restored = model.restore(x.to(device)).float().clamp_(0, 1)
     planes = restored[:, 0] if channels == 1 else restored[0]

@@ -85,7 +85,7 @@ def iterations(folder):
     return sum('loss' in record for record in scalars(folder / 'run'))
 
 
-@pytest.mark.fault
+@pytest.mark.fault('killed at ten random moments and resumed: weights as without', tries=10)
 @pytest.mark.parametrize('processes', [1, 2])
 @pytest.mark.parametrize('workers', [0, 2])
 @pytest.mark.parametrize('task', list(LAST))
