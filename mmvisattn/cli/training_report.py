@@ -99,7 +99,7 @@ def task_of(run: TrainingRun) -> Task:
     """
     task = next((task for task in TASKS if run.values(task.key)[0]), None)
     if task is None:
-        raise UsageError(f'{run.log.parents[1]} holds no validation with {" or ".join(task.key for task in TASKS)} yet')
+        raise UsageError(f'{run.log.parents[1]} holds no validation yet with mIoU, coco/bbox_mAP or the PSNR of a protocol')
     return task
 
 
@@ -130,7 +130,7 @@ def _plot_speed(axes: Axes, runs: Sequence[TrainingRun]) -> None:
                  if 'loss' in record and record.get('time') and 'data_time' in record]
         twin.plot(*zip(*times), color=color, linewidth=1, linestyle=':')
     axes.set(xlabel='iteration', ylabel='images per second', ylim=(0, None), xlim=(0, None))
-    twin.set(ylabel='waiting for data, % (dotted)', ylim=(0, 100))
+    twin.set(ylabel='data wait, % (dotted)', ylim=(0, 100))
     axes.legend(loc='lower right', fontsize='small')
 
 
