@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Export a model for other runtimes: tools/export.py MODEL_OR_CONFIG [CHECKPOINT] [--format onnx] [--size 512 512]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 import argparse
 from contextlib import nullcontext
 from pathlib import Path
