@@ -12,7 +12,7 @@ from mmvisattn.deploy.exporting import differences
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
-SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 DETECTOR = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
 RESTORER = ROOT / 'configs/restormer/restormer-small_gaussian-blind_1xb8-2000_bsds-48x48.py'
 
