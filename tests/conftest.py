@@ -1,5 +1,6 @@
 """Fixtures that several tests share."""
 import subprocess
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,24 @@ from helpers import runs
 
 from mmvisattn.datasets.miniature import write_miniature
 from mmvisattn.without_torchvision import import_mmpretrain
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if marker := item.get_closest_marker('fault'):
+            item.user_properties.append(('fault', [marker.args[0], marker.kwargs.get('tries', 1)]))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """A table of faults, how often each was tried, and in how many tests something was lost."""
+    counts = defaultdict(lambda: [0, 0])
+    for outcome in ('passed', 'failed', 'error'):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, tries in (value for key, value in getattr(report, 'user_properties', ()) if key == 'fault'):
+                counts[name][0] += tries
+                counts[name][1] += outcome != 'passed'
+    for name, (tries, lost) in counts.items():
+        terminalreporter.write_line(f'{name:75s} {tries:4d} tries {lost:4d} lost')
 
 
 @pytest.fixture(autouse=True)

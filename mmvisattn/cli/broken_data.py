@@ -29,5 +29,5 @@ def broken_data_named() -> Iterator[None]:
     try:
         yield
     except BadFile as error:
-        raise UsageError(f'{message(error)} (--skip-bad N replaces up to N broken samples; tools/check_dataset.py lists all)'
-                         ) from error
+        raise UsageError(f'{message(error)} (--skip-bad N replaces up to N broken samples of the training data; '
+                         'tools/check_dataset.py lists all)') from error

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 ORIENTATION = 0x0112  # the tag of EXIF; from 5 on, width and height change places
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.gif')  # Pillow reads all kinds of these, but not of others
 MIN_SIDE = 8  # pixels: what is smaller is no photograph
 ENDS = {b'\xff\xd8\xff': b'\xff\xd9', b'\x89PNG': b'IEND'}  # beginnings of JPEG and PNG files, and what is near their ends
 Size = tuple[int, int]
@@ -26,7 +27,7 @@ def _lacks_its_end(path: Path) -> bool:
 
 
 def _opened(path: Path, thorough: bool) -> Image.Image | None:
-    """An image whose header is read; None if only OpenCV reads it.
+    """An image whose header is read; None if only OpenCV or others read it.
 
     Raises:
         BadFile: if it is missing, empty or broken.
@@ -34,6 +35,8 @@ def _opened(path: Path, thorough: bool) -> Image.Image | None:
     try:
         if not path.stat().st_size:
             raise BadFile(f'{path} is empty')
+        if path.suffix.lower() not in SUFFIXES:
+            return None
         image = Image.open(path)
         if thorough or _lacks_its_end(path):
             image.load()
@@ -74,15 +77,15 @@ def image_size(path: str | Path, thorough: bool = False) -> Size | None:
     return (width, height) if turned else (height, width)
 
 
-def read_labels(path: str | Path, thorough: bool = True) -> tuple[Size, np.ndarray | None]:
-    """Size (height, width) of a label image, and its values (H, W) if it is decoded.
+def read_labels(path: str | Path, thorough: bool = True) -> tuple[Size | None, np.ndarray | None]:
+    """Size (height, width) of a label image, and its values (H, W) if it is decoded; None if Pillow does not read it.
 
     Raises:
         BadFile: if it is missing, empty or broken, or has other than one channel of 8 bits.
     """
     image = _opened(Path(path), thorough)
     if image is None:
-        raise BadFile(f'{path} cannot be read as labels')
+        return None, None
     with image:
         if image.mode not in ('L', 'P', '1'):
             raise BadFile(f'{path} has the mode {image.mode} of Pillow: labels must have one channel of 8 bits (L or P)')

@@ -55,7 +55,8 @@ def check_sample(info: dict, classes: int = 0, thorough: bool = False) -> np.nda
         return _check_segmentation(info, classes, thorough)
     paths = files_of(info)
     sizes = [image_size(path, thorough) for path in paths]
-    if 'instances' in info and sizes[0] and sizes[0] != (info['height'], info['width']):
+    annotated = info.get('height'), info.get('width')
+    if 'instances' in info and None not in annotated and sizes[0] and sizes[0] != annotated:
         raise BadFile(f'{paths[0]} has {sizes[0][1]} x {sizes[0][0]} pixels as it is loaded (turned if its EXIF data says '
                       f'so), but the annotations say {info["width"]} x {info["height"]}')
     check_sizes(paths, sizes)
@@ -65,8 +66,8 @@ def check_sample(info: dict, classes: int = 0, thorough: bool = False) -> np.nda
 def labels_nothing(info: dict) -> bool:
     """Whether all pixels of a label image are left out."""
     _, values = read_labels(info['seg_map_path'])
-    left_out: Any = (0, IGNORED) if info.get('reduce_zero_label') else (IGNORED,)
-    return bool(np.isin(values, left_out).all())
+    left_out = (0, IGNORED) if info.get('reduce_zero_label') else (IGNORED,)
+    return values is not None and bool(np.isin(values, left_out).all())
 
 
 def unused_labels(dataset: Any) -> list[Path]:

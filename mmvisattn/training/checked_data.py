@@ -40,12 +40,24 @@ def _built(config: dict) -> Any:
         raise BadFile(why_empty(MMENGINE_DATASETS.build(dict(config, lazy_init=True)))) from error
 
 
+def _loads_files(dataset: Any) -> bool:
+    """Whether the transforms of a data set, which may be wrapped, read local files as mmcv, mmseg and this package do."""
+    inner = [*(getattr(dataset, 'datasets', None) or [])[:1], vars(dataset).get('dataset')]
+    if inner[0] is not None:
+        return _loads_files(inner[0])
+    names = {type(transform).__name__ for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', ())}
+    loads_labels = 'LoadAnnotations' in names or 'seg_map_path' not in (getattr(dataset, 'data_prefix', None) or {})
+    is_local = not getattr(dataset, 'backend_args', None)
+    return is_local and loads_labels and bool(names & {'LoadImageFromFile', 'LoadImages'})
+
+
 @DATASETS.register_module()
 class CheckedDataset(Dataset):
     """A data set whose broken samples are told with the names of their files.
 
-    The headers of the files are read when they are first used: they must be there and complete, image and labels must have
-    one size, and labels one channel. What transforms raise, and labels beyond the classes, are faults of the sample, too.
+    Files on a local disk that the usual transforms of the mm packages load are looked at when they are first used: they must
+    be there and complete, image and labels must have one size, and labels one channel and no value beyond the classes. What
+    transforms raise is a fault of the sample, too.
     Workers of data loaders that use it ignore the signals of ``PreemptionHook``, which tell the training to save first.
 
     Args:
@@ -59,7 +71,8 @@ class CheckedDataset(Dataset):
     def __init__(self, dataset: Any, skip: int = 0):
         self.dataset = _built(dataset) if isinstance(dataset, dict) else dataset
         self.skip = skip
-        if unused := unused_labels(self.dataset):
+        self.is_checked = _loads_files(self.dataset)
+        if self.is_checked and (unused := unused_labels(self.dataset)):
             print_log(f'{len(unused)} label images belong to no image, such as {unused[0]}', logger='current',
                       level=logging.WARNING)
         self.classes = len((getattr(self.dataset, 'metainfo', None) or {}).get('classes') or ())
@@ -71,24 +84,24 @@ class CheckedDataset(Dataset):
     def _look(self, index: int) -> dict:
         """Check the files of a sample, unless that was done before."""
         info = self.dataset.get_data_info(index) if hasattr(self.dataset, 'get_data_info') else {}
-        if not self.good[index]:
+        if self.is_checked and not self.good[index]:
             check_sample(info, self.classes)
             self.good[index] = True
         return info
 
     def _check_labels(self, sample: Any, info: dict) -> None:
         data = getattr(sample.get('data_samples'), 'gt_sem_seg', None) if isinstance(sample, dict) else None
-        if data is None or not self.classes:
+        if data is None or not self.classes or not self.is_checked or 'instances' in info:  # which can have other classes
             return
         labels = data.data
-        used = labels != IGNORED
+        used = labels != getattr(self.dataset, 'ignore_index', IGNORED)
         if bool(((labels >= self.classes) & used).any()):
             wrong = sorted(set(labels[(labels >= self.classes) & used].tolist()))
             wrong = [label + bool(info.get('reduce_zero_label')) for label in wrong]  # as they stand in the file
             raise BadFile(f'{info["seg_map_path"]} has the labels {", ".join(map(str, wrong[:8]))}, but there are only '
                           f'{self.classes} classes')
         self.unlabelled = 0 if bool(used.any()) else self.unlabelled + 1
-        if self.unlabelled and labels_nothing(info):
+        if self.unlabelled and self.is_checked and labels_nothing(info):
             text = f'{info["seg_map_path"]} labels no pixel'
             if self.unlabelled >= UNLABELLED:
                 raise BadFile(f'{text}, as the {UNLABELLED - 1} samples before it')

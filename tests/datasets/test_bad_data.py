@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from helpers.reduced import CONFIGS
+from helpers.reduced import ROOT
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
@@ -27,8 +27,8 @@ from mmvisattn.training.config import surviving
 
 pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
-SEGMENTATION = next(path for path in CONFIGS if path.stem == 'topformer-tiny_simple-head_1xb16-1000_miniature-128x128')
-DETECTION = next(path for path in CONFIGS if path.stem == 'topformer-tiny_fcos_1xb8-40e_miniature-coco')
+SEGMENTATION = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
+DETECTION = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
 IMAGE, LABELS = 'images/training/ADE_train_00000002.jpg', 'annotations/training/ADE_train_00000002.png'
 BOXES, PHOTO = 'annotations/instances_train2017.json', 'train2017/000000000002.jpg'
 

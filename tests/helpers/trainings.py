@@ -2,6 +2,7 @@
 import os
 import runpy
 import signal
+import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -62,7 +63,10 @@ class Killer(Hook):
     def _kill(self, runner, iteration, during):
         restarted = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0'))
         if (iteration, during, runner.rank) == (self.at, self.during, self.rank) and not restarted:
-            os.kill(0 if self.group else os.getpid(), self.kind)  # 0: all processes of the group
+            if self.group:  # by another process, as a launcher does: torch's workers tell their parent's signals from others
+                subprocess.run(['kill', f'-{self.kind}', '--', f'-{os.getpgrp()}'], check=False)
+            else:
+                os.kill(os.getpid(), self.kind)
 
     def after_train_iter(self, runner, *args, **kwargs):
         self._kill(runner, runner.iter + 1, 'train')

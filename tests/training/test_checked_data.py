@@ -101,7 +101,7 @@ def test_the_option_is_checked():
         count('-1')
 
 
-@pytest.mark.fault
+@pytest.mark.fault('a truncated image')
 def test_a_real_training_skips_and_stops(tmp_path, miniature):
     import shutil
     pytest.importorskip('mmseg')

@@ -80,7 +80,7 @@ def test_kills_lose_nothing(tmp_path, at):
     check_kill(tmp_path, at)
 
 
-@pytest.mark.fault
+@pytest.mark.fault('killed before a write, sync, rename or deletion')
 @pytest.mark.parametrize('at', [at for at in POINTS if at not in QUICK])
 def test_kills_at_every_point_lose_nothing(tmp_path, at):
     check_kill(tmp_path, at)
@@ -99,7 +99,7 @@ def test_errors_lose_nothing(tmp_path, at):
     check_error(tmp_path, at)
 
 
-@pytest.mark.fault
+@pytest.mark.fault('disk full at a write, sync, rename or deletion')
 @pytest.mark.parametrize('at', [at for at in POINTS if at not in QUICK])
 def test_errors_at_every_point_lose_nothing(tmp_path, at):
     check_error(tmp_path, at)
@@ -132,7 +132,7 @@ def test_a_full_disk_is_told_and_the_next_interval_tries_again(tmp_path):
     assert newest_checkpoint(tmp_path / 'run')[0].iteration == 6
 
 
-@pytest.mark.fault
+@pytest.mark.fault('killed from outside while a file is written')
 @pytest.mark.parametrize('delay', range(20))
 def test_kills_from_outside_lose_nothing(tmp_path, delay):
     """SIGKILL while a temporary file is there, so in a moment of writing."""

@@ -19,7 +19,7 @@ from mmvisattn.training.seeded_augmentation import SeededDataset, SeededIndex
 pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
 CONFIGS = dict(
-    segmentation=ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py',
+    segmentation=ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py',
     detection=ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py')
 
 
