@@ -10,7 +10,7 @@ from mmvisattn.deploy.exporting import exported_program, metadata_of, onnx_model
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
-SIZE = (72, 104)
+SIZE = (64, 96)
 
 
 def tiny(family):
