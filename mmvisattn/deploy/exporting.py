@@ -135,8 +135,10 @@ def onnx_model(program: ExportedProgram, names: Sequence[str], metadata: dict[st
         raise ExportError(f'--format onnx --opset {opset}: {reason}; try --format torch-export') from error
     assert exported is not None
     proto = exported.model_proto
-    for node in [*proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.value_info]:
+    for node in [*proto.graph.node, *proto.graph.input, *proto.graph.output]:
         del node.metadata_props[:]  # where each came from in Python: as long as the graph itself
+    # Runtimes infer the shapes between. The recorded ones are wrong after the suppression of boxes, see ``suppressed``.
+    del proto.graph.value_info[:]
     for name, text in metadata.items():
         proto.metadata_props.add(key=PREFIX + name, value=text)
     return proto

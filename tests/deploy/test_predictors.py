@@ -76,7 +76,7 @@ def detector(name):
         head = predictor.model.bbox_head
         classifier = head.conv_cls if name == 'FCOS' else head.retina_cls
         with torch.no_grad():
-            classifier.weight.mul_(30)
+            classifier.weight.mul_(30 if name == 'FCOS' else 0.2)  # RetinaNet's would all be 1
             classifier.bias.fill_(-2)
     return predictor
 
