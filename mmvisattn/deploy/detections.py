@@ -117,7 +117,7 @@ class Detections(RawDetections):
         kept = suppressed(apart, scores, config.nms.iou_threshold, number)
         kept = torch.cat([kept, kept.new_full((number,), scores.shape[0])])[:number]  # fewer may be found: fill up
         scores = torch.cat([scores, scores.new_zeros(1)])[kept]
-        found = scores > 0
-        boxes = torch.where(found[:, None], torch.cat([boxes, boxes.new_zeros(1, 4)])[kept], 0)
-        labels = torch.where(found, torch.cat([labels, labels.new_zeros(1)])[kept], NO_LABEL)
+        is_found = scores > 0
+        boxes = torch.where(is_found[:, None], torch.cat([boxes, boxes.new_zeros(1, 4)])[kept], 0)
+        labels = torch.where(is_found, torch.cat([labels, labels.new_zeros(1)])[kept], NO_LABEL)
         return boxes, scores, labels.int()
