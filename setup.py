@@ -11,7 +11,7 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'mmvisattn' / '__init__.py'
 
 ONEDL = ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6']
 OPENMMLAB = ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2.0', 'regex', 'ftfy']
-COMMON = ['opencv-python-headless', 'scikit-image', 'matplotlib', 'tqdm']
+COMMON = ['opencv-python-headless', 'scikit-image', 'scipy', 'matplotlib', 'tqdm']
 
 # Where the two mim look. openmim, as mmengine, takes the module's folder. onedl-mim 0.5.1 takes the folder of the file that
 # pip lists first (docs/upstream/onedl-mim.md): mmvisattn-0.1.0.dist-info, if none comes before it by name. Commands would:
@@ -57,7 +57,8 @@ setup(
         'cls-openmmlab': [*COMMON, *OPENMMLAB, 'mmpretrain>=1.2.0'],
         'seg-openmmlab': [*COMMON, *OPENMMLAB, 'mmsegmentation>=1.2.2'],
         'det-openmmlab': [*COMMON, *OPENMMLAB, 'mmdet>=3.3.0'],
-        'test': ['pytest', 'pytest-cov', 'pytest-xdist', 'hypothesis'],
+        'export': ['onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf'],
+        'test': ['pytest', 'pytest-cov', 'pytest-xdist', 'hypothesis', 'h5py'],
         'lint': ['ruff', 'mypy'],
     },
     cmdclass=dict(build_py=BuildWithMim),

@@ -2,7 +2,8 @@
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 
-EXTRAS = {'mmengine': 'seg', 'mmcv': 'seg', 'mmseg': 'seg', 'mmdet': 'det', 'mmpretrain': 'cls'}
+EXTRAS = {'mmengine': 'seg', 'mmcv': 'seg', 'mmseg': 'seg', 'mmdet': 'det', 'mmpretrain': 'cls', 'onnxscript': 'export',
+          'onnxruntime': 'export', 'openvino': 'export', 'nncf': 'export'}
 OPERATORS = 'mmcv._ext'  # mmcv's compiled part; mmcv-lite lacks it, and so does an mmcv that was made without torch
 BUILD = "pip install 'setuptools<82' wheel ninja psutil && " \
         'pip install --no-build-isolation --no-cache-dir --no-deps --force-reinstall '
@@ -34,6 +35,9 @@ def missing_message(package: str, needed_by: str) -> str:
     if package == OPERATORS:
         return (f"{needed_by} needs mmcv's compiled operators, which are not installed: make setup-full, "
                 'or outside a clone: ' + BUILD + ("'mmcv<2.2.0'" if _is_openmmlab() else 'onedl-mmcv'))
+    if EXTRAS[package] == 'export':
+        return (f"{needed_by} needs the package '{package}', which is not installed: make setup-full, or outside a clone: "
+                "pip install 'mmvisattn[export]'")
     in_a_clone = 'make setup-full, or outside a clone: ' if package == 'mmdet' else ''
     return (f"{needed_by} needs the package '{package}', which is not installed: {in_a_clone}"
             f"pip install 'mmvisattn[{EXTRAS[package]}]' (or '[{EXTRAS[package]}-openmmlab]' for OpenMMLab's last releases)")

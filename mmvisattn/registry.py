@@ -17,10 +17,11 @@ def child(name: str, parent: Registry, *locations: str) -> Registry:
     return Registry(name, parent=parent, scope=SCOPE, locations=[f'{SCOPE}.{location}' for location in locations])
 
 
-MODELS = child('model', mmengine_registry.MODELS, 'models', 'restoration.image_restorer')
-DATASETS = child('dataset', mmengine_registry.DATASETS, 'datasets', 'restoration.datasets', 'training.checked_data',
-                 'training.seeded_augmentation')
-TRANSFORMS = child('transform', mmengine_registry.TRANSFORMS, 'restoration.datasets')
+MODELS = child('model', mmengine_registry.MODELS, 'models', 'restoration.image_restorer', 'restoration.dncnn')
+DATASETS = child('dataset', mmengine_registry.DATASETS, 'datasets', 'restoration.datasets', 'restoration.camera_noise',
+                 'training.checked_data', 'training.seeded_augmentation')
+TRANSFORMS = child('transform', mmengine_registry.TRANSFORMS, 'restoration.datasets', 'restoration.degradations',
+                   'analysis.corruptions')
 DATA_SAMPLERS = child('data sampler', mmengine_registry.DATA_SAMPLERS, 'restoration.progressive_patches',
                       'training.samplers')
 LOOPS = child('loop', mmengine_registry.LOOPS, 'training.loops')
@@ -28,7 +29,7 @@ HOOKS = child('hook', mmengine_registry.HOOKS, 'training.checked_data', 'trainin
               'training.random_state', 'training.watching')
 OPTIM_WRAPPER_CONSTRUCTORS = child(
     'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'optim')
-METRICS = child('metric', mmengine_registry.METRICS, 'restoration.metric')
+METRICS = child('metric', mmengine_registry.METRICS, 'restoration.metric', 'restoration.camera_noise')
 VISBACKENDS = child('vis_backend', mmengine_registry.VISBACKENDS, 'training.vis_backend')
 WEIGHT_INITIALIZERS = child('weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'weights')
 

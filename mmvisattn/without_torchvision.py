@@ -5,7 +5,8 @@ mmpretrain imports torchvision, and does not list it among its requirements
 configs of this package use needs it. Only its ``torchvision/…`` transforms, some transforms for self-supervised and
 multimodal models, and its metric of visual grounding do.
 
-``python -m mmvisattn.without_torchvision SCRIPT …`` runs a script of mmpretrain's in the same way.
+``python -m mmvisattn.without_torchvision SCRIPT …`` runs a script of mmpretrain's in the same way, and lets it read
+checkpoints of trainings, without running code of theirs.
 """
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from runpy import run_path
 from types import ModuleType
 
 from mmvisattn.dependencies import installed
+from mmvisattn.weights.safety import read_checkpoints_safely
 
 IMPORTERS = ('mmpretrain.datasets', 'mmpretrain.evaluation', 'mmpretrain.models')
 IMPORTED = ('torchvision', 'torchvision.ops', 'torchvision.ops.boxes', 'torchvision.transforms',
@@ -67,5 +69,6 @@ def import_mmpretrain() -> None:
 
 if __name__ == '__main__':
     sys.argv = sys.argv[1:]
+    read_checkpoints_safely()
     with stand_ins():
         run_path(sys.argv[0], run_name='__main__')

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Look at all files of a config's data sets: tools/check_dataset.py CONFIG [--cfg-options data_root=/path …]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 from pathlib import Path
 
 from mmengine.logging import MMLogger

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Apply a model to images, folders and videos: tools/predict.py INPUT [--model NAME] [--out DIR]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 import argparse
 import json
 import sys

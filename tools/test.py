@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Evaluate a trained model: tools/test.py CONFIG CHECKPOINT [--show-dir DIR] [--tta]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 from pathlib import Path
 
 from mmengine.config import Config
@@ -10,7 +13,9 @@ from mmvisattn.cli.arguments import add_weights_option, argument_parser, checkpo
 from mmvisattn.cli.checks import check_data, check_keys, check_model, dicts_in
 from mmvisattn.cli.launching import ranks_named
 from mmvisattn.cli.misuse import config_errors
+from mmvisattn.cli.test_sets import keep_present_sets, table
 from mmvisattn.cli.usage import UsageError, check_folder
+from mmvisattn.weights import find_model
 
 # The visualization hook for each type of metric, and what lets it paint.
 PAINTERS = dict(
@@ -29,6 +34,11 @@ def paint(cfg: Config, metric: str, folder: Path) -> None:
 
 def write_predictions(cfg: Config, metric: str, folder: Path) -> None:
     """Let the metric also write the predictions."""
+    submissions = [part for part in dicts_in(cfg.test_evaluator) if str(part.get('type')).endswith('Submission')]
+    if submissions:
+        for part in submissions:
+            part['out_dir'] = str(folder / part['test_set'])
+        return
     if metric == 'IoUMetric':
         cfg.test_evaluator.update(output_dir=str(folder), format_only=False)
     elif metric == 'CocoMetric':
@@ -61,7 +71,8 @@ def main() -> None:
     parser.add_argument('checkpoint', help="a checkpoint of tools/train.py, or the authors' published one: path or URL")
     add_weights_option(parser)
     parser.add_argument('--show-dir', type=Path, help='folder in which to paint truth and predictions of every image')
-    parser.add_argument('--out', type=Path, help='folder for predictions: label images, or boxes and masks as COCO results')
+    parser.add_argument('--out', type=Path, help='folder for predictions: label images, boxes and masks as COCO results, '
+                        "or what the servers of SIDD and DND take")
     parser.add_argument('--classwise', action='store_true', help='report the AP of every class (for detectors; segmentors '
                         'always report every class)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation, as the config defines it')
@@ -69,6 +80,7 @@ def main() -> None:
     cfg = load_config(args)
     check_keys(cfg, args.config, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
     checkpoint = checkpoint_path(args.checkpoint)
+    keep_present_sets(cfg)
     check_data(cfg, 'test_dataloader')
     check_model(cfg)
     metric = metric_of(cfg)
@@ -90,7 +102,9 @@ def main() -> None:
         runner = Runner.from_cfg(cfg)
         print_log(f'{checkpoint}: {load_weights(runner.model, checkpoint, args.weights)}', logger='current')
         with ranks_named():
-            runner.test()
+            scores = runner.test()
+    if lines := table(scores, find_model(args.config.stem)):
+        print_log(f'{args.checkpoint}\n\n{lines}\n', logger='current')
 
 
 if __name__ == '__main__':

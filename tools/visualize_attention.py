@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Draw what a CrossFormer or SMT attends to: tools/visualize_attention.py IMAGE [--config C --checkpoint P]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 import argparse
 import warnings
 from collections.abc import Callable

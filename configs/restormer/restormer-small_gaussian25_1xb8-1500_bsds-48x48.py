@@ -11,6 +11,7 @@ train_dataloader = dict(
     batch_sampler=None,
     dataset=dict(
         data_root=data_root,
+        data_prefix=dict(clean='train'),
         pipeline=[
             dict(type='mmvisattn.LoadImages'),
             dict(type='mmvisattn.RandomPatch', size=48),
@@ -19,7 +20,7 @@ train_dataloader = dict(
             dict(type='mmvisattn.PackRestoration'),
         ]))
 custom_hooks = None
-val_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root))
+val_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root, data_prefix=dict(clean='val')))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [

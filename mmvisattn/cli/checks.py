@@ -145,7 +145,8 @@ def check_data(cfg: Config, *names: str) -> None:
     for name, dataset in datasets_in(cfg):
         if name not in names:
             continue
-        prefixes = dataset.get('data_prefix') or dataset.get('split') or {}
+        is_imagenet = str(dataset.get('type')).split('.')[-1] == 'ImageNet'
+        prefixes = dataset.get('data_prefix') or (is_imagenet and dataset.get('split')) or {}
         parts = {'ann_file': dataset.get('ann_file'),
                  **(prefixes if isinstance(prefixes, dict) else {'data_prefix': prefixes})}
         parts = {key: part for key, part in parts.items() if part}

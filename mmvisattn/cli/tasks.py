@@ -1,6 +1,7 @@
 """What a report shows for each kind of model: its score, and pictures of examples."""
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import mmcv
 import numpy as np
@@ -9,6 +10,7 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 
+from mmvisattn.restoration.protocols import PROTOCOLS
 from mmvisattn.visualization.drawing import draw_boxes, paint
 
 Array = np.ndarray
@@ -66,17 +68,15 @@ def _middle(image: Array, side: int = 160) -> Array:
     return image[top:top + side, left:left + side]
 
 
-def restored(model: BaseModel, dataset: BaseDataset, index: int) -> list[Example]:
+def restored(protocol: str, model: BaseModel, dataset: BaseDataset, index: int) -> list[Example]:
     """The middle of the degraded, restored and clean image, with the PSNR of the whole degraded and restored image."""
-    from mmvisattn.restoration.metric import psnr, rounded_to_8_bits
     sample, result = _predict(model, dataset, index)
-    clean = rounded_to_8_bits(result.clean)
-    images = [rounded_to_8_bits(image) for image in (sample['inputs'][:len(result.clean)], result.restored)]
-    # PSNR of the degraded image before clipping: a file would clip its noise, which is a part of the error.
-    noisy = sample['inputs'][:len(result.clean)].double().permute(1, 2, 0).numpy()
-    captions = [f'{psnr(image, clean):.2f} dB' for image in (noisy, images[1])] + ['']
-    return [Example(_middle((image.repeat(3 // image.shape[-1], -1) * 255).astype(np.uint8)), caption)
-            for image, caption in zip([*images, clean], captions)]
+    # Not clipped: a file would clip the noise of the degraded image, which is a part of its error.
+    degraded, restored, clean = (image.double().permute(1, 2, 0).numpy() for image in (
+        sample['inputs'][:len(result.clean)], result.restored, result.clean))
+    captions = [f'{PROTOCOLS[protocol](image, clean)["PSNR"]:.2f} dB' for image in (degraded, restored)] + ['']
+    return [Example(_middle((image.clip(0, 1).repeat(3 // image.shape[-1], -1) * 255).round().astype(np.uint8)), caption)
+            for image, caption in zip((degraded, restored, clean), captions)]
 
 
 def detected(model: BaseModel, dataset: BaseDataset, index: int, threshold: float = 0.3) -> list[Example]:
@@ -104,6 +104,7 @@ def classified(model: BaseModel, dataset: BaseDataset, index: int) -> list[Examp
 TASKS = (
     Task('accuracy/top1', 'top-1', 1, ' %', (0, 100), ('image',), classified),
     Task('mIoU', 'mIoU', 0.01, '', (0, 1), ('image', 'truth', 'prediction'), segmented),
-    Task('PSNR', 'PSNR', 1, ' dB', (None, None), ('degraded', 'restored', 'clean'), restored),
+    *(Task(f'{protocol}/PSNR', f'PSNR ({protocol})', 1, ' dB', (None, None), ('degraded', 'restored', 'clean'),
+           partial(restored, protocol)) for protocol in PROTOCOLS),
     Task('coco/bbox_mAP', 'box AP', 1, '', (0, 1), ('truth', 'prediction'), detected),
 )

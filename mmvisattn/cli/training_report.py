@@ -99,7 +99,7 @@ def task_of(run: TrainingRun) -> Task:
     """
     task = next((task for task in TASKS if run.values(task.key)[0]), None)
     if task is None:
-        raise UsageError(f'{run.log.parents[1]} holds no validation with {" or ".join(task.key for task in TASKS)} yet')
+        raise UsageError(f'{run.log.parents[1]} holds no validation yet with mIoU, coco/bbox_mAP or the PSNR of a protocol')
     return task
 
 
@@ -112,7 +112,8 @@ def _plot_history(axes: Axes, task: Task, run: TrainingRun, others: Sequence[Tra
     twin.plot(steps, scores, color='tab:blue', marker='o', label=f'validation {task.name}')
     for number, other in enumerate(others, start=1):
         steps, scores = other.scores(task)
-        twin.plot(steps, scores, marker='.', linestyle='--', color=f'C{number}', label=f'{task.name} of {other.config.stem}')
+        name = other.config.resolve().parent.name  # of the work folder: two trainings can have the same config
+        twin.plot(steps, scores, marker='.', linestyle='--', color=f'C{number}', label=f'{task.name} of {name}')
     twin.set(ylabel=task.name + task.unit, ylim=task.limits)
     twin.grid(alpha=0.3)
     axes.set_xlim(0, None)

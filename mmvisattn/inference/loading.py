@@ -18,6 +18,7 @@ from mmvisattn.without_torchvision import import_mmpretrain
 
 from .predictor import Classifier, Detector, PipelinePredictor, Predictor, Restorer, Segmentor
 
+EXPORTED = ('.onnx', '.xml', '.pt2')
 PREDICTORS: dict[str, type[PipelinePredictor]] = {'mmpretrain': Classifier, 'mmseg': Segmentor, 'mmdet': Detector}
 
 
@@ -81,7 +82,8 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
 
     Args:
         model: a name (``mmvisattn.list_models()``), a task ('segmentation', 'detection', 'restoration': a small model whose
-            weights come with the package), the path of a config, or a config.
+            weights come with the package), the path of a config, a config, or the path of a file that ``tools/export.py``
+            wrote (.onnx, .xml, .pt2), which is run on the CPU.
         weights: a checkpoint's path or URL; 'official': those that the paper's authors publish; None: those that come with
             the package, or random ones where there are none.
         device: where the model runs; None: on a GPU if PyTorch finds one, else on the CPU.
@@ -94,6 +96,9 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
         FileNotFoundError: if there is no such file, or it cannot be downloaded.
         ImportError: if the model needs a package or mmcv's operators, which are not installed; with the command.
     """
+    if isinstance(model, (str, Path)) and Path(model).suffix in EXPORTED:
+        from mmvisattn.deploy import load_exported  # which imports this package
+        return load_exported(model)
     config, entry = _config_and_entry(model)
     path = _weights_path(entry, weights, model)
     device = _checked(device or ('cuda' if torch.cuda.is_available() else 'cpu'))

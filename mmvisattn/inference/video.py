@@ -27,6 +27,12 @@ def num_frames(path: Path) -> int:
     return max(0, int(open_video(path).get(cv2.CAP_PROP_FRAME_COUNT)))
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width of a video's frames."""
+    found = open_video(path)
+    return int(found.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(found.get(cv2.CAP_PROP_FRAME_WIDTH))
+
+
 def frames(path: Path) -> Iterator[np.ndarray]:
     """The frames of a video, (H, W, 3) uint8 RGB."""
     video = open_video(path)

@@ -20,21 +20,25 @@ class Chunk:
 
     Attributes:
         dim: the dimension.
-        start, stop: the chunk's own entries.
+        start, stop: the chunk's own entries; ``stop`` is None if it holds the whole dimension.
         halo: number of entries that are read before and after the chunk (fewer at the ends of the dimension).
     """
     dim: int
     start: int
-    stop: int
+    stop: int | None
     halo: int
 
     def take(self, x: Tensor) -> Tensor:
         """The chunk with its halo."""
+        if self.stop is None:
+            return x
         first, last = max(0, self.start - self.halo), min(x.shape[self.dim], self.stop + self.halo)
         return x.narrow(self.dim, first, last - first)
 
     def crop(self, y: Tensor) -> Tensor:
         """Cut the halo off a result that has as many entries as ``take`` returned."""
+        if self.stop is None:
+            return y
         return y.narrow(self.dim, min(self.start, self.halo), self.stop - self.start)
 
 
@@ -51,8 +55,10 @@ def chunks_of(x: Tensor, within: Sequence[nn.Module], dim: int, elements_each: i
     size = x.shape[dim]
     is_whole = torch.is_grad_enabled() or not x.is_cpu or torch.compiler.is_compiling() or any(
         has_hooks(*module.modules()) for module in within)
+    if is_whole:  # without a look at the size, which may be symbolic
+        return [Chunk(dim, 0, None, halo)]
     # An empty batch has no elements.
-    step = max(1, size if is_whole else CHUNK_ELEMENTS // max(1, elements_each))
+    step = max(1, CHUNK_ELEMENTS // max(1, elements_each))
     return [Chunk(dim, start, min(start + step, size), halo) for start in range(0, size, step)]
 
 

@@ -1,7 +1,9 @@
 """Convolutions with batch norm, and folding the norm into the convolution."""
+import math
 import warnings
 
 import mmcv.cnn
+import torch
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.conv_module import efficient_conv_bn_eval_forward
 from torch import Tensor, nn
@@ -23,6 +25,8 @@ def has_hooks(*modules: nn.Module) -> bool:
 class ConvNormAct(ConvModule):
     """mmcv's ``ConvModule``; in eval mode the batch norm is folded into the kernel at each call, which saves a pass.
 
+    A small map is passed over in less time than a large kernel, so there the norm follows the convolution.
+
     mmcv's own option for it replaces the convolution's ``forward`` during each call, which ``torch.compile`` cannot trace.
     """
 
@@ -34,6 +38,11 @@ class ConvNormAct(ConvModule):
             super().__init__(in_channels, out_channels, kernel_size, norm_cfg=norm_cfg,
                              act_cfg=dict(type=act) if act else None, **kwargs)
 
+    def _has_few_pixels(self, x: Tensor) -> bool:
+        """Whether the kernel has more elements than the map that it makes, per channel."""
+        pixels = x.shape[0] * x.shape[-2] * x.shape[-1] // math.prod(self.conv.stride)
+        return not torch.compiler.is_compiling() and pixels < self.conv.weight[0].numel()
+
     def forward(self, x: Tensor) -> Tensor:
         norm = self.norm
         if not isinstance(norm, _BatchNorm):
@@ -43,7 +52,7 @@ class ConvNormAct(ConvModule):
             precise = {name: p.to(norm.running_var.dtype) for name, p in norm.named_parameters()}
             y = self.conv(x)
             x = functional_call(norm, precise, y.to(norm.running_var.dtype)).to(y.dtype)
-        elif norm.training or not norm.track_running_stats or has_hooks(norm, self.conv):
+        elif norm.training or not norm.track_running_stats or has_hooks(norm, self.conv) or self._has_few_pixels(x):
             return super().forward(x)
         else:
             x = efficient_conv_bn_eval_forward(norm, self.conv, x)

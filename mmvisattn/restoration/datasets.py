@@ -12,6 +12,12 @@ from mmvisattn.registry import DATASETS, TRANSFORMS
 from mmvisattn.restoration.pictures import as_channels, image_files, read_picture
 
 
+def _indices(path: Path) -> set[int]:
+    if not path.is_file():
+        raise FileNotFoundError(f'there is no list of indices {path}; subsets={{}} in the config does without')
+    return {int(index) for index in np.load(path).ravel()}
+
+
 @DATASETS.register_module()
 class CleanImageDataset(BaseDataset):
     """A folder of clean images, to be degraded by a transform such as ``AddGaussianNoise``.
@@ -20,6 +26,9 @@ class CleanImageDataset(BaseDataset):
         data_root: a folder.
         data_prefix: ``clean``: the folder of images in it.
         pipeline: transforms, ``LoadImages`` first.
+        test_set: name of this test set in logs and tables, for a list of several; None: no name.
+        subsets: name of a part of the test set to a ``.npy`` file, in ``data_root``, with the indices of its images in the
+            order of their names.
         kwargs: arguments of mmengine's ``BaseDataset``.
 
     An index may also be (index, patch size), as from ``ProgressiveBatchSampler``; ``RandomPatch`` uses that size.
@@ -27,7 +36,10 @@ class CleanImageDataset(BaseDataset):
 
     METAINFO = dict(dataset_type='restoration')
 
-    def __init__(self, data_root: str, data_prefix: dict, pipeline: Sequence[dict], **kwargs):
+    def __init__(self, data_root: str, data_prefix: dict, pipeline: Sequence[dict], test_set: str | None = None,
+                 subsets: dict[str, str] | None = None, **kwargs):
+        self.test_set = test_set
+        self.subsets = {name: _indices(Path(data_root) / path) for name, path in (subsets or {}).items()}
         # The data set is what the folders contain, so there is no annotation file.
         super().__init__(ann_file='', data_root=data_root, data_prefix=data_prefix, pipeline=pipeline, **kwargs)
 
@@ -36,7 +48,8 @@ class CleanImageDataset(BaseDataset):
 
     def prepare_data(self, idx: int | tuple[int, int]) -> dict:
         index, patch_size = idx if isinstance(idx, tuple) else (idx, None)
-        return self.pipeline(dict(self.get_data_info(index), patch_size=patch_size))
+        subsets = [name for name, indices in self.subsets.items() if index in indices]
+        return self.pipeline(dict(self.get_data_info(index), patch_size=patch_size, test_set=self.test_set, subsets=subsets))
 
 
 @DATASETS.register_module()
@@ -123,33 +136,15 @@ class RandomFlipRotate(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class AddGaussianNoise(BaseTransform):
-    """Add white Gaussian noise to the degraded image, without clipping.
-
-    Args:
-        sigma: standard deviation on the 0 to 255 scale, or (lowest, highest) to draw it uniformly per image (blind
-            denoising).
-        fixed: add the same noise to an image every time, for validation.
-    """
-
-    def __init__(self, sigma: float | tuple[float, float], fixed: bool = False):
-        self.sigma = sigma
-        self.fixed = fixed
-
-    def transform(self, results: dict) -> dict:
-        random = np.random.RandomState(results['sample_idx']) if self.fixed else np.random
-        sigma = random.uniform(*self.sigma) if isinstance(self.sigma, (tuple, list)) else self.sigma
-        noise = random.standard_normal(results['degraded'].shape).astype(np.float32)
-        results['degraded'] = results['degraded'] + np.float32(sigma / 255) * noise
-        return results
-
-
-@TRANSFORMS.register_module()
 class PackRestoration(BaseTransform):
-    """Pack ``inputs``, the degraded image (C, H, W), and ``data_samples``, with the clean image and the file's name."""
+    """Pack ``inputs``, the degraded image (C, H, W), and ``data_samples``, with the clean image if there is one, and where
+    the image comes from."""
 
     def transform(self, results: dict) -> dict:
-        degraded, clean = (torch.from_numpy(np.ascontiguousarray(results[name].transpose(2, 0, 1)))
-                           for name in ('degraded', 'clean'))
-        sample = BaseDataElement(clean=clean, metainfo=dict(img_path=results['img_path']))
-        return dict(inputs=degraded, data_samples=sample)
+        images = {name: torch.from_numpy(np.ascontiguousarray(results[name].transpose(2, 0, 1)))
+                  for name in ('degraded', 'clean') if name in results}
+        sample = BaseDataElement(metainfo={
+            key: results[key] for key in ('img_path', 'test_set', 'subsets', 'sample_idx', 'block') if key in results})
+        if 'clean' in images:
+            sample.clean = images['clean']
+        return dict(inputs=images['degraded'], data_samples=sample)

@@ -21,6 +21,7 @@ class ImageRestorer(BaseModel):
         backbone: the network, (B, C, H, W) to (B, C', H, W), values from 0 to 1.
         tile: side of the square tiles in pixels, for images that are too large for the memory. None: no tiles.
         tile_overlap: pixels that neighbouring tiles share and are blended over.
+        tile_blending: see ``in_tiles``.
         mixup_beta: in training, a batch is mixed with a permutation of itself with probability 0.5, by weights from
             Beta(b, b) (the paper: 1.2, for Gaussian denoising). None: never.
         data_preprocessor, init_cfg: as in mmengine.
@@ -33,6 +34,7 @@ class ImageRestorer(BaseModel):
                  backbone: dict,
                  tile: int | None = None,
                  tile_overlap: int = 32,
+                 tile_blending: str = 'linear',
                  mixup_beta: float | None = None,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None):
@@ -40,13 +42,14 @@ class ImageRestorer(BaseModel):
         self.backbone = MODELS.build(backbone)
         self.tile = tile
         self.tile_overlap = tile_overlap
+        self.tile_blending = tile_blending
         self.mixup_beta = mixup_beta
 
     def restore(self, image: Tensor) -> Tensor:
         """Restore images (B, C, H, W), in tiles if ``tile`` is set."""
         if self.tile is None:
             return self.backbone(image)
-        return in_tiles(self.backbone, image, self.tile, self.tile_overlap)
+        return in_tiles(self.backbone, image, self.tile, self.tile_overlap, self.tile_blending)
 
     def mixup(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
         """The pairs unchanged, or mixed, with the same weights for both images of a pair."""

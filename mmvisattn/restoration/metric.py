@@ -1,67 +1,73 @@
-"""PSNR and SSIM of restored images."""
-from collections.abc import Sequence
+"""Scores of restored images by the protocols of the papers."""
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from mmvisattn.registry import METRICS
 
-CHANNELS = ('rgb', 'y')
+from .protocols import PROTOCOLS
 
 
-def rounded_to_8_bits(image: Tensor) -> np.ndarray:
-    """Clip and round a tensor (C, H, W) of 0 to 1 as in an 8-bit file; returns (H, W, C), still from 0 to 1."""
-    return (image.detach().cpu().double().clamp(0, 1) * 255).round().permute(1, 2, 0).numpy() / 255
-
-
-def luma(image: np.ndarray) -> np.ndarray:
-    """The Y channel of YCbCr (ITU-R BT.601, 16 to 235 of 255) of (H, W, 3) RGB, as deraining is evaluated; (H, W, 1)."""
-    return (16 + image @ np.array([[65.481], [128.553], [24.966]])) / 255
-
-
-def psnr(restored: np.ndarray, clean: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of two images (H, W, C) of 0 to 1."""
-    return float(peak_signal_noise_ratio(clean, restored, data_range=1.0))
-
-
-def ssim(restored: np.ndarray, clean: np.ndarray) -> float:
-    """Structural similarity of two images (H, W, C) of 0 to 1: Gaussian windows of deviation 1.5 as in the original paper
-    (Wang et al., 2004), mean of the channels."""
-    return float(structural_similarity(
-        clean, restored, data_range=1.0, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False))
+def as_image(tensor: Tensor) -> np.ndarray:
+    """(C, H, W) to (H, W, C), clipped to 0 to 1, float64."""
+    return tensor.detach().cpu().double().clamp(0, 1).permute(1, 2, 0).numpy()
 
 
 @METRICS.register_module()
 class RestorationMetric(BaseMetric):
-    """PSNR (dB) and SSIM, averaged over the images.
+    """PSNR (dB) and more, averaged over the images of each test set, by the protocol of a paper.
 
-    Both images are clipped to 0 to 1 and rounded to 8 bits, as in a file; the data range is 1.
+    The names are ``PROTOCOL/PSNR``, or ``PROTOCOL/SET/PSNR`` for the images of a data set with a ``test_set``; its
+    ``subsets`` are scored besides.
 
     Args:
-        channel: 'rgb': all channels together; 'y': the luma of ITU-R BT.601, for colour images.
-        crop: pixels left out along each border.
-        collect_device, prefix: as in mmengine.
+        protocol: one of ``PROTOCOLS``, see docs/restoration.md.
+        test_sets: names of the test sets that this protocol is for; others are left to other metrics. None: all.
+        mean: name of the mean of the sets' scores, each counting once; None: without it.
+        collect_device, prefix: as in mmengine; the prefix is the protocol's name unless another is given.
+
+    Raises:
+        ValueError: if there is no such protocol.
     """
 
-    default_prefix = None
-
-    def __init__(self, channel: str = 'rgb', crop: int = 0, collect_device: str = 'cpu', prefix: str | None = None):
-        super().__init__(collect_device, prefix)
-        if channel not in CHANNELS:
-            raise ValueError(f"channel='{channel}' is not one of {CHANNELS}")
-        self.channel = channel
-        self.crop = crop
+    def __init__(self, protocol: str = 'plain', test_sets: Sequence[str] | None = None, mean: str | None = None,
+                 collect_device: str = 'cpu', prefix: str | None = None):
+        super().__init__(collect_device, prefix or protocol)
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"protocol='{protocol}' is not one of {', '.join(PROTOCOLS)}")
+        self.protocol = protocol
+        self.test_sets = test_sets
+        self.mean = mean
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
-            pair = [rounded_to_8_bits(sample[name]) for name in ('restored', 'clean')]
-            if self.crop:
-                pair = [image[self.crop:-self.crop, self.crop:-self.crop] for image in pair]
-            if self.channel == 'y':
-                pair = [luma(image) for image in pair]
-            self.results.append(dict(PSNR=psnr(*pair), SSIM=ssim(*pair)))
+            test_set = sample.get('test_set')
+            if 'clean' not in sample or (self.test_sets is not None and test_set not in self.test_sets):
+                continue
+            try:
+                scores = PROTOCOLS[self.protocol](*(as_image(sample[name]) for name in ('restored', 'clean')))
+            except Exception as error:  # an image too small for a window, or one that cannot be aligned
+                raise ValueError(f'{sample.get("img_path")} cannot be evaluated by the protocol {self.protocol}: '
+                                 f'{" ".join(str(error).split())}') from error
+            index = sample.get('sample_idx', sample.get('img_path'))
+            self.results.append(((test_set, *(sample.get('subsets') or ())), index, scores))
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        return {name: float(np.mean([result[name] for result in results])) for name in ('PSNR', 'SSIM')}
+    def compute_metrics(self, results: list[tuple[tuple[str | None, ...], int | str, dict[str, float]]]) -> dict[str, float]:
+        groups: dict[str | None, dict[int | str, dict[str, float]]] = defaultdict(dict)
+        for names, index, scores in results:  # several processes may have evaluated the same image
+            for name in names:
+                groups[name][index] = scores
+        means = {group: _mean(scores.values()) for group, scores in groups.items()}
+        averaged = list(means) if self.test_sets is None else self.test_sets
+        if self.mean and set(averaged) <= set(means):
+            means[self.mean] = _mean(means[name] for name in averaged)
+        return {f'{group}/{name}' if group else name: value
+                for group, scores in means.items() for name, value in scores.items()}
+
+
+def _mean(scores: Iterable[dict[str, float]]) -> dict[str, float]:
+    listed = list(scores)
+    return {name: float(np.mean([score[name] for score in listed])) for name in listed[0]}

@@ -1,5 +1,5 @@
-"""Image files as floating-point pixels and back, with their bit depth and transparency."""
-from dataclasses import dataclass
+"""Image files as floating-point pixels and back, with their bit depth, transparency, EXIF data and color profile."""
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +13,11 @@ from mmvisattn.files import written_whole
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 JPEG = ('.jpg', '.jpeg', '.jpe')
+# Formats in which OpenCV (from 4.12 on) writes EXIF data and a color profile.
+WITH_METADATA = (*JPEG, '.png', '.webp', '.avif') if hasattr(cv2, 'imencodeWithMetadata') else ()
+ORIENTATION = 0x0112  # EXIF's tag
+TURNS = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}  # quarters counterclockwise that set an orientation upright
+MIRRORED = (2, 4, 5, 7)
 
 
 @dataclass(frozen=True)
@@ -23,20 +28,30 @@ class Picture:
         pixels: (H, W, 3) RGB or (H, W, 1) gray, float32, 0 to 1.
         alpha: transparency (H, W, 1) in the file's dtype, or None.
         dtype: dtype of the file: uint8 or uint16.
+        exif: EXIF data as the file holds it, or None.
+        profile: ICC color profile, or None.
+        orientation: how the file holds the pixels, as EXIF counts it; here they are always upright.
     """
     pixels: np.ndarray
     alpha: np.ndarray | None
     dtype: Any
+    exif: bytes | None = None
+    profile: bytes | None = None
+    orientation: int = 1
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by its content, or by its suffix if that is broken."""
+    return path.is_file() and (path.suffix.lower() in SUFFIXES or cv2.haveImageReader(str(path)))
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder, by name, without its subfolders: by their content, or by their suffix if that is broken.
+    """The image files of a folder, by name, without its subfolders, see ``is_image``.
 
     Raises:
         FileNotFoundError: if there is none.
     """
-    files = sorted(path for path in folder.glob('[!.]*') if path.is_file()
-                   and (path.suffix.lower() in SUFFIXES or cv2.haveImageReader(str(path))))
+    files = sorted(path for path in folder.glob('[!.]*') if is_image(path))
     if not files:
         raise FileNotFoundError(f'there are no images in {folder}')
     return files
@@ -55,17 +70,29 @@ def decode_picture(data: np.ndarray, name: object) -> Picture:
         raise ValueError(f'{name} cannot be read: {" ".join(str(error).split())}') from error
     if image is None or image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f'{name} is not an image of 8 or 16 bits per channel')
-    return _picture(_upright(image, data))
+    exif, profile, orientation = _metadata(data)
+    return replace(_picture(_upright(image, orientation)), exif=exif, profile=profile, orientation=orientation)
 
 
-def _upright(image: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """Turn an image as its camera says it was held (EXIF, tag 0x0112)."""
+def _metadata(data: np.ndarray) -> tuple[bytes | None, bytes | None, int]:
+    """EXIF data, color profile, and the orientation in which the camera was held."""
     try:
-        orientation = Image.open(BytesIO(data.tobytes())).getexif().get(0x0112, 1)
+        file = Image.open(BytesIO(data.tobytes()))
+        orientation = file.getexif().get(ORIENTATION, 1)
+        return file.info.get('exif'), file.info.get('icc_profile'), orientation if orientation in range(1, 9) else 1
     except Exception:  # Pillow reads fewer formats than OpenCV, and files can be damaged in any way
-        return image
-    mirrored = image[:, ::-1] if orientation in (2, 4, 5, 7) else image
-    return np.ascontiguousarray(np.rot90(mirrored, {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)))
+        return None, None, 1
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    mirrored = image[:, ::-1] if orientation in MIRRORED else image
+    return np.ascontiguousarray(np.rot90(mirrored, TURNS.get(orientation, 0)))
+
+
+def _as_held(image: np.ndarray, orientation: int) -> np.ndarray:
+    """The reverse of ``_upright``."""
+    turned = np.rot90(image, -TURNS.get(orientation, 0))
+    return np.ascontiguousarray(turned[:, ::-1] if orientation in MIRRORED else turned)
 
 
 def read_picture(path: Path) -> Picture:
@@ -82,13 +109,23 @@ def _picture(image: np.ndarray) -> Picture:
     return Picture(np.divide(colors, np.iinfo(image.dtype).max, dtype=np.float32), alpha, image.dtype)
 
 
-def _encoded(suffix: str, pixels: np.ndarray, alpha: np.ndarray | None, dtype: Any) -> np.ndarray | None:
-    """The bytes of an image file; None if the format's writer takes no such image."""
-    image = (pixels.clip(0, 1) * np.iinfo(dtype).max).round().astype(dtype)[..., ::-1]
-    if alpha is not None:
-        image = np.concatenate([image if image.shape[-1] == 3 else image.repeat(3, axis=-1), alpha], axis=-1)
+def _encoded(suffix: str, picture: Picture) -> np.ndarray | None:
+    """The bytes of an image file; None if the format's writer takes no such image.
+
+    Where the format holds EXIF data, these and the pixels stay as they were held; elsewhere the pixels are upright.
+    """
+    image = (picture.pixels.clip(0, 1) * np.iinfo(picture.dtype).max).round().astype(picture.dtype)[..., ::-1]
+    if picture.alpha is not None:
+        image = np.concatenate([image if image.shape[-1] == 3 else image.repeat(3, axis=-1), picture.alpha], axis=-1)
+    settings = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in JPEG else []
     try:
-        written, data = cv2.imencode(suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in JPEG else [])
+        if suffix not in WITH_METADATA or (picture.exif is None and picture.profile is None):
+            written, data = cv2.imencode(suffix, image, settings)
+            return data if written else None
+        kinds = {cv2.IMAGE_METADATA_EXIF: picture.exif, cv2.IMAGE_METADATA_ICCP: picture.profile}
+        given = {kind: np.frombuffer(content, np.uint8) for kind, content in kinds.items() if content}
+        image = _as_held(image, picture.orientation) if picture.exif else image
+        written, data = cv2.imencodeWithMetadata(suffix, image, [*given], [*given.values()], settings)
     except cv2.error:
         return None
     return data if written else None
@@ -104,7 +141,7 @@ def _holds(suffix: str, dtype: Any, channels: int, transparent: bool) -> bool:
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it would warn of each
     try:
-        data = _encoded(suffix, pixels, alpha, dtype)
+        data = _encoded(suffix, Picture(pixels, alpha, dtype))
         image: Any = None if data is None else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     finally:
         cv2.utils.logging.setLogLevel(level)
@@ -140,7 +177,7 @@ def write_picture(path: Path, picture: Picture) -> None:
         ValueError: as ``check_format``, or if the image is larger than the format allows.
     """
     check_format(path, picture)
-    data = _encoded(path.suffix.lower(), picture.pixels, picture.alpha, picture.dtype)
+    data = _encoded(path.suffix.lower(), picture)
     if data is None:
         height, width = picture.pixels.shape[:2]
         raise ValueError(f'{path}: {path.suffix} cannot hold {width} x {height} pixels; write .png')

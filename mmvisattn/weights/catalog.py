@@ -63,7 +63,7 @@ def _entry(model: dict, collection: dict, project: Path) -> ModelEntry:
     architecture = metadata.get('Backbone')
     return ModelEntry(
         name=model['Name'],
-        task=TASKS[results[0]['Task']] if results else 'classification',
+        task=TASKS[results[0]['Task']] if results else 'classification' if architecture else 'restoration',
         data=data if isinstance(data, str) else ', '.join(data),
         figures={(result['Dataset'], metric): value for result in results for metric, value in result['Metrics'].items()},
         config=project / model['Config'] if 'Config' in model else None,

@@ -10,6 +10,7 @@ from mmengine.dataset import default_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, FUNCTIONS, MODELS, DefaultScope, init_default_scope
 
+from mmvisattn.datasets.miniature import SHAPES
 from mmvisattn.without_torchvision import import_mmpretrain
 
 pytest.importorskip('mmpretrain')
@@ -47,6 +48,15 @@ def test_the_name_says_what_is_in_it(path):
     classes = {'in1k': 1000, 'in22k': 21841, 'miniature-imagenet': 8}[name['data']]
     assert cfg.model.head.num_classes == cfg.model.data_preprocessor.num_classes == classes
     assert bool(name['pretrained']) == ('init_cfg' in cfg.model.backbone)
+
+
+@pytest.mark.parametrize('path', CLASSIFIERS, ids=lambda path: path.stem)
+def test_data_sets_are_folders_of_classes(path, miniature_imagenet):
+    cfg = Config.fromfile(path)
+    for loader, count in ((cfg.train_dataloader, 16), (cfg.val_dataloader, 8), (cfg.test_dataloader, 8)):
+        metainfo = dict(classes=sorted(SHAPES)) if loader.dataset.type == 'ImageNet' else loader.dataset.get('metainfo')
+        dataset = DATASETS.build(dict(loader.dataset, data_root=str(miniature_imagenet), metainfo=metainfo))
+        assert len(dataset) == count and dataset.get_data_info(0)['gt_label'] == 0
 
 
 @pytest.mark.parametrize('path', CLASSIFIERS, ids=lambda path: path.stem)

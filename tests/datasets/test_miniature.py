@@ -23,6 +23,22 @@ def test_layout_is_ade20ks(miniature):
             assert cv2.imread(str(image)).shape[:2] == truth.shape
 
 
+def test_layout_is_imagenets(tmp_path):
+    root = writer.write_miniature(tmp_path / 'imagenet', 'imagenet', num_training=9, num_validation=8)
+    for split, count in (('train', 9), ('val', 8)):
+        assert sorted(path.name for path in (root / split).iterdir()) == sorted(writer.SHAPES)
+        images = sorted((root / split).glob('*/*.JPEG'))
+        assert len(images) == count and len({path.parent.name for path in images}) == 8
+        assert all(path.name.startswith(f'{path.parent.name}_') for path in images)
+        assert all(min(cv2.imread(str(path)).shape[:2]) >= 112 for path in images)
+
+
+def test_one_large_shape_per_image():
+    for scene, name in zip(writer.scenes('training', 16, 0, one_shape=True), 2 * list(writer.SHAPES)):
+        (cls, mask), = scene.instances
+        assert writer.CLASSES[cls] == name and mask.mean() > 0.04
+
+
 def test_the_seed_decides_everything(tmp_path):
     roots = [writer.write_miniature(tmp_path / str(i), 'ade20k', 3, 2, seed) for i, seed in enumerate((5, 5, 6))]
     assert files(roots[0]) == files(roots[1]) != files(roots[2])

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
 CLASSIFIERS = [path for path in CONFIGS if re.search(r'_in\d+k|-imagenet-', path.stem)]
 DETECTORS = [path for path in CONFIGS if re.search(r'-\d+e_', path.stem) and path not in CLASSIFIERS]
-RESTORERS = [path for path in CONFIGS if re.match(r'restormer(-small)?_', path.stem)]
+RESTORERS = [path for path in CONFIGS if re.match(r'(restormer(-small|-light)?|dncnn)_', path.stem)]
 SEGMENTORS = [path for path in CONFIGS if path not in [*CLASSIFIERS, *DETECTORS, *RESTORERS]]
 
 

@@ -15,9 +15,10 @@ from mmengine.runner import Runner
 from PIL import Image
 
 import mmvisattn
-from mmvisattn.inference import DetectionResult, RestorationResult, SegmentationResult
+from mmvisattn.inference import ClassificationResult, DetectionResult, RestorationResult, SegmentationResult
 from mmvisattn.inference.sources import as_bytes, pixels_of
 
+CLASSIFIER = ROOT / 'configs/topformer/topformer-tiny_1xb16-15e_miniature-imagenet-128x128.py'
 SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 
 
@@ -56,10 +57,33 @@ def files(picture, tmp_path_factory):
 
 def results_of_test_loop(predictor, **dataset):
     """What the model of a predictor says to the batches of its config's test loader, on another data set."""
-    loader = dict(predictor.config.test_dataloader, num_workers=0, persistent_workers=False)
+    loader = dict(predictor.config.test_dataloader, batch_size=1, num_workers=0, persistent_workers=False)
     loader['dataset'] = dict(loader['dataset'], **dataset)
     with DefaultScope.overwrite_default_scope(predictor.config.default_scope):
         return [predictor.model.test_step(batch)[0] for batch in Runner.build_dataloader(loader)]
+
+
+def test_scores_are_those_of_the_test_loop(miniature_imagenet, tmp_path):
+    classifier = mmvisattn.load(CLASSIFIER)
+    samples = results_of_test_loop(classifier, data_root=str(miniature_imagenet))
+    assert len(samples) == 8
+    for sample in samples:
+        result = classifier.predict(sample.img_path)
+        np.testing.assert_allclose(result.scores, sample.pred_score.numpy(), atol=1e-6)
+        best = classifier.classes[int(sample.pred_label)]
+        assert list(result.top(1)) == [best] and len(result.top()) == 5 and best in repr(result)
+    result.save(tmp_path / 'scores.png')
+    assert Image.open(tmp_path / 'scores.png').height > result.image.shape[0]
+    with pytest.raises(ValueError, match='as a whole'):
+        classifier.predict(sample.img_path, tile=64)
+
+
+def test_an_architecture_is_a_backbone_and_a_config_a_classifier():
+    pytest.importorskip('mmpretrain')
+    assert type(mmvisattn.load('topformer-tiny')).__name__ == 'TopFormer'
+    classifier = mmvisattn.load('topformer-tiny_8xb128_in1k')
+    assert isinstance(classifier.predict(np.zeros((40, 50, 3), np.uint8)), ClassificationResult)
+    assert len(classifier.classes) == 1000
 
 
 def test_labels_are_those_of_the_test_loop(segmentor, miniature):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from mmengine.registry import DATASETS
 
-from mmvisattn.restoration.datasets import AddGaussianNoise, LoadImages, RandomFlipRotate, RandomPatch
+from mmvisattn.restoration.datasets import LoadImages, RandomFlipRotate, RandomPatch
+from mmvisattn.restoration.degradations import AddGaussianNoise, AddRain
 
 
 def write(path, image):
@@ -83,12 +84,42 @@ def test_the_sampler_decides_the_patch_size(folders):
 def test_noise_has_its_deviation_and_stays_where_it_is_fixed():
     clean = np.full((200, 200, 3), 0.5, np.float32)
 
-    def noisy(transform, index=0):
-        return transform(dict(degraded=clean, clean=clean, sample_idx=index))['degraded'] - clean
+    def noisy(transform):
+        return transform(dict(degraded=clean, clean=clean))['degraded'] - clean
 
     assert np.std(noisy(AddGaussianNoise(25))) == pytest.approx(25 / 255, rel=0.01)
-    fixed = AddGaussianNoise(25, fixed=True)
+    fixed = AddGaussianNoise(25, seed=0)
     np.testing.assert_array_equal(noisy(fixed), noisy(fixed))
-    assert (noisy(fixed, 1) != noisy(fixed)).any()
     blind = {round(float(np.std(noisy(AddGaussianNoise((0, 50))))) * 255) for _ in range(10)}
     assert len(blind) > 3 and max(blind) <= 51
+
+
+def test_rain_is_bright_has_one_direction_and_stays_where_it_is_fixed():
+    clean = np.full((120, 160, 3), 0.3, np.float32)
+
+    def rain(index=0, **settings):
+        return AddRain(fixed=True, **settings)(dict(degraded=clean, sample_idx=index))['degraded'] - clean
+
+    fallen = rain(angle=(20, 20))
+    assert fallen.min() >= 0 and 0.1 < fallen.max() <= 0.56 + 1e-6 and fallen.dtype == np.float32
+    np.testing.assert_array_equal(rain(), rain())
+    assert (rain(1) != rain()).any()
+    layer = fallen[..., 0]
+
+    def likeness(angle):  # to itself, 12 pixels further along a direction
+        down, right = (round(12 * part(np.deg2rad(angle))) for part in (np.cos, np.sin))
+        return (layer * np.roll(layer, (down, right), (0, 1))).sum()
+
+    assert max(range(-60, 61, 10), key=likeness) == 20
+    white = np.ones((20, 20, 3), np.float32)
+    np.testing.assert_allclose(AddRain()(dict(degraded=white))['degraded'], 1)
+
+
+def test_test_sets_and_their_parts_are_known(folders):
+    np.save(folders / 'indoor.npy', [0, 2])
+    dataset = DATASETS.build(dict(PAIRS, data_root=str(folders), test_set='both', subsets={'indoor': 'indoor.npy'}))
+    samples = [dataset[i]['data_samples'] for i in range(3)]
+    assert [(sample.test_set, sample.sample_idx, sample.subsets) for sample in samples] == [
+        ('both', 0, ['indoor']), ('both', 1, []), ('both', 2, ['indoor'])]
+    with pytest.raises(FileNotFoundError, match='outdoor.npy'):
+        DATASETS.build(dict(PAIRS, data_root=str(folders), subsets={'outdoor': 'outdoor.npy'}))

@@ -7,7 +7,7 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 
 from mmvisattn.models import Restormer
-from mmvisattn.restoration.tiling import in_tiles
+from mmvisattn.restoration.tiling import BLENDINGS, in_tiles
 
 BACKBONE = dict(type='mmvisattn.Restormer', embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1,
                 num_heads=(1, 1, 2, 2))
@@ -32,10 +32,31 @@ def test_tiles_blend_over_the_overlap():
     torch.testing.assert_close(row, torch.tensor([0.0] * 4 + [0.2, 0.4, 0.6, 0.8] + [1.0] * 4))
 
 
-def test_wrong_overlaps_are_named():
+def test_tiles_count_the_same_if_that_is_wanted():
+    values = iter([0.0, 1.0])
+    row = in_tiles(lambda x: torch.full_like(x, next(values)), torch.zeros(1, 1, 8, 12), 8, 4, 'mean')[0, 0, 0]
+    torch.testing.assert_close(row, torch.tensor([0.0] * 4 + [0.5] * 4 + [1.0] * 4))
+
+
+@pytest.mark.parametrize('blending', BLENDINGS)
+def test_all_tiles_have_one_size(blending):
+    """So that compiled and exported models serve."""
+    sizes, image = set(), torch.rand(1, 3, 20, 75)
+
+    def square(x):
+        sizes.add(tuple(x.shape[-2:]))
+        return x.square()
+
+    torch.testing.assert_close(in_tiles(square, image, 32, 8, blending), image.square())
+    assert sizes == {(32, 32)}
+
+
+def test_wrong_settings_of_tiles_are_named():
     for overlap in (-1, 32):
         with pytest.raises(ValueError, match='tile_overlap'):
             in_tiles(nn.Identity(), torch.rand(1, 1, 64, 64), 32, overlap)
+    with pytest.raises(ValueError, match='blending'):
+        in_tiles(nn.Identity(), torch.rand(1, 1, 64, 64), 32, 8, 'none')
 
 
 def test_predictions_keep_size_and_range():

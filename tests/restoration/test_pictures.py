@@ -2,6 +2,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
 from mmvisattn.restoration.pictures import Picture, as_channels, check_format, read_picture, write_picture
 
@@ -81,3 +82,39 @@ def test_channels():
     gray = np.full((2, 2, 1), 0.5, np.float32)
     assert as_channels(gray, 3).shape == (2, 2, 3) and as_channels(gray, 1) is gray
     np.testing.assert_allclose(as_channels(np.full((2, 2, 3), 0.5, np.float32), 1), gray)
+
+
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp'])
+def test_metadata_and_orientation_are_kept(suffix, orientation, tmp_path):
+    ramp = np.add.outer(np.arange(24) * 4, np.arange(32) * 3).astype(np.uint8)
+    held, exif = Image.fromarray(np.stack([ramp, ramp // 2, 255 - ramp], -1)), Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, 'Maker'
+    held.save(tmp_path / f'held{suffix}', exif=exif, icc_profile=PROFILE, quality=100)
+    picture = read_picture(tmp_path / f'held{suffix}')
+    assert picture.pixels.shape[:2] == ((32, 24) if orientation > 4 else (24, 32))
+    write_picture(tmp_path / f'again{suffix}', picture)
+    before, after = (Image.open(tmp_path / f'{name}{suffix}') for name in ('held', 'again'))
+    assert dict(after.getexif()) == dict(before.getexif()) == {0x0112: orientation, 0x010F: 'Maker'}
+    assert after.info['icc_profile'] == PROFILE and after.size == before.size
+    assert abs(np.asarray(after).astype(float) - np.asarray(before)).mean() < 3
+
+
+def test_where_the_orientation_cannot_be_written_images_are_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new('RGB', (32, 24)).save(tmp_path / 'held.jpg', exif=exif)
+    write_picture(tmp_path / 'upright.tif', read_picture(tmp_path / 'held.jpg'))
+    assert Image.open(tmp_path / 'upright.tif').size == (24, 32)
+
+
+def test_metadata_beside_16_bits_and_transparency(tmp_path):
+    pixels = np.random.default_rng(0).random((24, 32, 3), np.float32)
+    deep = Picture(pixels, np.full((24, 32, 1), 777, np.uint16), np.dtype(np.uint16), profile=PROFILE)
+    write_picture(tmp_path / 'deep.png', deep)
+    again = read_picture(tmp_path / 'deep.png')
+    assert again.profile == PROFILE and again.dtype == np.uint16 and (again.alpha == 777).all()
+    np.testing.assert_allclose(again.pixels, pixels, atol=1e-5)

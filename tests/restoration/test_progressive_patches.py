@@ -1,9 +1,13 @@
 """Growing patches."""
+from itertools import islice
+
 import pytest
 from mmengine.dataset import InfiniteSampler
-from torch.utils.data import SequentialSampler
+from torch.utils.data import DataLoader, SequentialSampler
 
 from mmvisattn.restoration.progressive_patches import ProgressiveBatchSampler
+from mmvisattn.training.samplers import InfiniteSampler as RestartedSampler
+from mmvisattn.training.samplers import ResumableBatchSampler
 
 SCHEDULE = [(0, 8, 4), (10, 12, 2), (20, 16, 1)]
 
@@ -24,3 +28,24 @@ def test_a_finite_sampler_ends():
 def test_wrong_schedules_are_named(schedule):
     with pytest.raises(ValueError, match='schedule'):
         ProgressiveBatchSampler(SequentialSampler(range(9)), 4, schedule)
+
+
+class Sizes:
+    """A data set whose samples are the patch size that is asked for."""
+
+    def __len__(self):
+        return 9
+
+    def __getitem__(self, index):
+        return index[1]
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('position', [0, 7, 15])
+def test_a_stage_begins_at_its_iteration_with_workers_and_after_a_resume(workers, position):
+    config = dict(type='mmvisattn.ProgressiveBatchSampler', schedule=SCHEDULE)
+    batches = ResumableBatchSampler(RestartedSampler(range(9), seed=0), 4, batch_sampler=config)
+    batches.start_at(position)
+    loader = DataLoader(Sizes(), batch_sampler=batches, num_workers=workers, prefetch_factor=4 if workers else None)
+    sizes = [batch.tolist() for batch in islice(loader, 22 - position)]
+    assert sizes == ([[8] * 4] * 10 + [[12] * 2] * 10 + [[16]] * 2)[position:]

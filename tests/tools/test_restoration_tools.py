@@ -4,10 +4,15 @@ import re
 import cv2
 import numpy as np
 import pytest
+import torch
 from helpers.reduced import ROOT
-from helpers.runs import run_afresh, scalars
+from helpers.runs import assert_refused, run_afresh, scalars
 
-TRAIN, RESTORE, REPORT = (ROOT / 'tools' / name for name in ('train.py', 'restore.py', 'report.py'))
+from mmvisattn.cli.test_sets import table
+from mmvisattn.weights.catalog import catalog
+
+TRAIN, TEST, RESTORE, REPORT, CROP = (ROOT / 'tools' / f'{name}.py' for name in (
+    'train', 'test', 'restore', 'report', 'prepare_patches'))
 CONFIG = ROOT / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py'
 SMALL = '''_base_ = {base!r}
 model = dict(backbone=dict(embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1, num_heads=(1, 1, 2, 2)))
@@ -26,7 +31,7 @@ def trained(run_tool_in, tmp_path_factory):
     """A folder with a config, clean images, and a work folder of four iterations."""
     folder = tmp_path_factory.mktemp('restoration')
     (folder / 'small.py').write_text(SMALL.format(base=str(CONFIG)))
-    for split in ('train', 'val'):
+    for split in ('train/DFWB', 'test/CBSD68'):
         for i in range(3):
             image = cv2.GaussianBlur(np.random.default_rng(i).integers(0, 256, (40, 50, 3), dtype=np.uint8), (0, 0), 3)
             (folder / 'clean' / split).mkdir(parents=True, exist_ok=True)
@@ -37,7 +42,7 @@ def trained(run_tool_in, tmp_path_factory):
 
 
 def test_training_evaluates_and_resumes(trained):
-    scores = [record['PSNR'] for record in scalars(trained / 'run') if 'PSNR' in record]
+    scores = [record['gaussian/PSNR'] for record in scalars(trained / 'run') if 'gaussian/PSNR' in record]
     assert len(scores) == 2 and all(10 < score < 50 for score in scores)
     done = run_afresh(trained, TRAIN, 'small.py', '--work-dir', 'run', '--resume', trained / 'run/iter_2.pth',
                       '--cfg-options', 'data_root=clean')
@@ -45,10 +50,20 @@ def test_training_evaluates_and_resumes(trained):
     assert [record['step'] for record in scalars(trained / 'run') if 'loss' in record][4:] == [3, 4]
 
 
+def test_averaged_weights(trained, run_tool_in):
+    command = (TRAIN, 'small.py', '--work-dir', 'averaged', '--cfg-options', 'data_root=clean', 'train_cfg.max_iters=2')
+    done = run_tool_in(trained, *command, '--ema', 0.5)
+    assert done.returncode == 0, done.stderr
+    saved = torch.load(trained / 'averaged/iter_2.pth', weights_only=False)
+    name = 'backbone.output.weight'
+    assert (saved['state_dict'][name] != saved['ema_state_dict'][f'module.{name}']).any()
+    assert_refused(run_tool_in(trained, *command, '--ema', 1.5), '--ema 1.5')
+
+
 def test_report_shows_noisy_restored_and_clean(trained, run_tool_in):
     done = run_tool_in(trained, REPORT, 'run')
     assert done.returncode == 0, done.stderr
-    assert re.search(r'PSNR +\d+\.\d+ dB on the validation set, at iteration \d', done.stdout)
+    assert re.search(r'PSNR \(gaussian\) +\d+\.\d+ dB on the validation set, at iteration \d', done.stdout)
     assert cv2.imread(str(trained / 'run/report.png')).shape[1] > 700
 
 
@@ -64,8 +79,8 @@ def test_a_folder_is_restored_and_failures_are_reported(trained, run_tool_in, tm
         cv2.imwrite(str(photographs / name), image)
     (photographs / 'broken.png').write_text('no image')
     (photographs / 'notes.txt').write_text('no image either')
-    command = (RESTORE, photographs, tmp_path / 'restored', '--config', trained / 'small.py',
-               '--checkpoint', trained / 'run/iter_4.pth', '--tile', 16, '--tile-overlap', 4)
+    command = (RESTORE, photographs, tmp_path / 'restored', '--checkpoint', trained / 'run/iter_4.pth',
+               '--tile', 16, '--tile-overlap', 4)
     done = run_tool_in(tmp_path, *command)
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     assert 'broken.png is not an image' in done.stderr and 'restored 4 of 5' in done.stdout
@@ -79,20 +94,114 @@ def test_a_folder_is_restored_and_failures_are_reported(trained, run_tool_in, tm
 
 
 def test_a_file_is_restored(trained, run_tool_in):
-    source = trained / 'clean/val/0.png'
-    command = (RESTORE, source, 'one.jpg', '--config', 'small.py', '--checkpoint', 'run/iter_4.pth')
+    source = trained / 'clean/test/CBSD68/0.png'
+    command = (RESTORE, source, 'one.jpg', '--checkpoint', 'run/iter_4.pth')
     done = run_afresh(trained, *command)
     assert done.returncode == 0, done.stderr
     assert cv2.imread(str(trained / 'one.jpg')).shape == (40, 50, 3)
+    with_config = run_tool_in(trained, *command, '--config', 'small.py', '--overwrite')
+    assert with_config.returncode == 0, with_config.stderr
     onto_itself = run_tool_in(trained, RESTORE, source, source, *command[3:], '--overwrite')
     assert onto_itself.returncode == 1 and 'the input itself' in onto_itself.stderr
 
 
 @pytest.mark.parametrize('arguments, word', [
     (['nothing.png', 'out.png'], 'nothing.png'), (['clean', 'out'], 'no images in clean'),
-    (['clean/val', 'out', '--tile', '8'], '--tile-overlap'), (['clean/val', 'out', '--right', 'clean/val'], '--right'),
-    (['clean/val', 'small.py'], 'is a file')], ids=str)
+    (['clean/test/CBSD68', 'out', '--tile', '8'], '--tile-overlap'),
+    (['clean/test/CBSD68', 'out', '--right', 'clean/test/CBSD68'], '--right'),
+    (['clean/test/CBSD68', 'out', '--memory', '0.00001'], 'not even tiles of 64'),
+    (['clean/test/CBSD68', 'out', '--memory', '1', '--tile', '64'], 'give no --tile'),
+    (['clean/test/CBSD68', 'out', '--task', 'deraining'], 'give one of them'),
+    (['clean/test/CBSD68', 'small.py'], 'is a file')], ids=str)
 def test_wrong_arguments_are_explained(trained, run_tool_in, arguments, word):
-    done = run_tool_in(trained, RESTORE, *arguments, '--config', 'small.py', '--checkpoint', 'run/iter_4.pth')
+    done = run_tool_in(trained, RESTORE, *arguments, '--checkpoint', 'run/iter_4.pth')
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     assert word in done.stderr.strip().splitlines()[-1]
+
+
+def test_the_test_sets_that_are_there_are_evaluated(trained, run_tool_in):
+    done = run_tool_in(trained, TEST, 'small.py', 'run/iter_4.pth', '--cfg-options', 'data_root=clean')
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout + done.stderr
+    assert 'left out Kodak24 sigma 15: there is no clean/test/Kodak' in printed
+    assert re.search(r'^\| CBSD68 sigma 25 \| gaussian \| \d+\.\d\d \|  \|$', printed, re.MULTILINE)
+    none = run_tool_in(trained, TEST, 'small.py', 'run/iter_4.pth', '--cfg-options', 'data_root=run')
+    assert_refused(none, 'none of the 12 test sets is there', 'data_root')
+
+
+def test_published_values_stand_beside():
+    entry = catalog()['restormer_motion-deblurring_8xb8-300k_gopro-128x128']
+    lines = table({'gopro/GoPro/PSNR': 32.9, 'gopro/GoPro/SSIM': 0.9, 'realblur/RealBlur-R/PSNR': 36.1}, entry).splitlines()
+    assert lines[0] == '| test set | protocol | PSNR (dB) | published | SSIM | published |'
+    assert lines[2:] == ['| GoPro | gopro | 32.90 | 32.92 | 0.900 | 0.961 |',
+                         '| RealBlur-R | realblur | 36.10 | 36.19 |  | 0.957 |']
+    assert table({'plain/PSNR': 30.0}, entry) == ''
+
+
+def test_crops_are_the_images_pixels(run_tool, tmp_path):
+    (tmp_path / 'large').mkdir()
+    deep = np.random.default_rng(0).integers(0, 65536, (70, 90, 3), dtype=np.uint16)
+    small = np.zeros((20, 90), np.uint8)
+    for name, image in {'deep.png': deep, 'small.png': small}.items():
+        cv2.imwrite(str(tmp_path / 'large' / name), image)
+    command = (CROP, 'large', 'crops', '--size', 32, '--overlap', 8, '--workers', 2)
+    done = run_tool(*command)
+    assert done.returncode == 0, done.stderr
+    written = {path.name: cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (tmp_path / 'crops').iterdir()}
+    places = [(top, left) for top in (0, 24, 38) for left in (0, 24, 48, 58)]
+    assert set(written) == {'small-1.png', *(f'deep-{i + 1}.png' for i in range(12))}
+    np.testing.assert_array_equal(written['small-1.png'], small)
+    for i, (top, left) in enumerate(places):
+        np.testing.assert_array_equal(written[f'deep-{i + 1}.png'], deep[top:top + 32, left:left + 32])
+    # An interrupted call: the last crop is not there yet.
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / 'crops').iterdir()}
+    (tmp_path / 'crops/deep-12.png').unlink()
+    (tmp_path / 'large/broken.png').write_text('no image')
+    again = run_tool(*command)
+    assert 'broken.png is not an image' in again.stderr and again.returncode == 1
+    assert (tmp_path / 'crops/deep-12.png').is_file()
+    assert (tmp_path / 'crops/small-1.png').stat().st_mtime_ns == times[tmp_path / 'crops/small-1.png']
+    whole = run_tool(CROP, 'large', 'whole', '--size', 32, '--overlap', 8, '--keep-below', 80, '--glob', 'd*')
+    assert [path.name for path in (tmp_path / 'whole').iterdir()] == ['deep-1.png'], whole.stderr
+    assert_refused(run_tool(CROP, 'nothing', 'crops'), 'no folder nothing')
+    assert_refused(run_tool(CROP, 'large', 'crops', '--overlap', 600), '--overlap', '--size')
+
+
+def test_tiles_are_chosen_by_the_memory(trained, run_tool_in, tmp_path):
+    cv2.imwrite(str(tmp_path / 'wide.png'), np.full((90, 200, 3), 100, np.uint8))
+    command = (RESTORE, 'wide.png', 'out.png', '--checkpoint', trained / 'run/iter_4.pth', '--overwrite')
+    free = run_tool_in(tmp_path, *command)
+    assert 'largest image 200 x 90, no tiles: about 0.01 GiB' in free.stdout, free.stderr
+    held = run_tool_in(tmp_path, *command, '--memory', 0.003)
+    assert 'tiles of 64 x 64' in held.stdout, held.stderr
+
+
+def test_mixed_precision_changes_little(trained, run_tool_in, tmp_path):
+    source = trained / 'clean/test/CBSD68/0.png'
+    for name, options in {'single': (), 'mixed': ('--amp', 'bfloat16')}.items():
+        done = run_tool_in(tmp_path, RESTORE, source, f'{name}.png', *options)
+        assert done.returncode == 0, done.stderr
+    single, mixed = (cv2.imread(str(tmp_path / f'{name}.png')).astype(float) for name in ('single', 'mixed'))
+    assert 0 < abs(single - mixed).mean() < 0.5
+
+
+def test_videos_are_restored(trained, run_tool_in, tmp_path):
+    (tmp_path / 'in').mkdir()
+    writer = cv2.VideoWriter(str(tmp_path / 'in/clip.avi'), cv2.VideoWriter.fourcc(*'MJPG'), 10, (48, 32))
+    for value in (50, 100, 150):
+        writer.write(np.full((32, 48, 3), value, np.uint8))
+    writer.release()
+    done = run_tool_in(tmp_path, RESTORE, 'in', 'out', '--checkpoint', trained / 'run/iter_4.pth')
+    assert done.returncode == 0 and 'restored 1 of 1 files' in done.stdout, done.stderr
+    found = cv2.VideoCapture(str(tmp_path / 'out/clip.mp4'))
+    assert found.get(cv2.CAP_PROP_FRAME_COUNT) == 3 and found.get(cv2.CAP_PROP_FPS) == 10
+    assert_refused(run_tool_in(tmp_path, RESTORE, 'in/clip.avi', 'clip.avi'), '.mp4')
+
+
+def test_what_is_no_restormer_is_explained(run_tool, tmp_path):
+    torch.save({'weight': torch.zeros(3)}, tmp_path / 'other.pth')
+    cv2.imwrite(str(tmp_path / 'x.png'), np.zeros((8, 8, 3), np.uint8))
+    other = run_tool(RESTORE, 'x.png', 'y.png', '--checkpoint', 'other.pth')
+    assert_refused(other, 'not the weights of a Restormer', '--config')
+    assert_refused(run_tool(RESTORE, 'x.png', 'y.png', '--task', 'derainin'), 'did you mean deraining?')
+    assert_refused(run_tool(RESTORE, 'x.png', 'y.png', '--config', 'c.py'), 'needs --checkpoint')

@@ -1,6 +1,8 @@
 """The tools, run as a user runs them: real processes, mmseg's Runner and metrics, gloo between processes."""
+import json
 import os
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -63,6 +65,31 @@ def test_resume_continues_from_a_path(run_tool, trained, miniature, tmp_path):
     assert done.returncode == 0, done.stderr
     assert [r['step'] for r in scalars(tmp_path / 'run') if 'loss' in r] == [3, 4]
     assert 'LR is set based on batch size of 16' in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_several_seeds_are_trained(run_tool, miniature, tmp_path):
+    done = run_tool(TOOLS / 'train.py', CONFIG, '--work-dir', 'run', '--seed', 3, '--seeds', 2, '--resume',
+                    *options(miniature, **{'train_cfg.max_iters': 2}))
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / 'run/seeds.json').read_text())
+    assert list(content['best']) == ['3', '4'] and content['deviation'] > 0
+    assert ' ± ' in done.stdout
+
+
+def test_several_seeds_are_summed_up(run_tool, trained, tmp_path):
+    for seed in (3, 10):
+        shutil.copytree(trained, tmp_path / f'run/seed-{seed}')
+    log = next((tmp_path / 'run/seed-10').glob('*/vis_data/scalars.json'))
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    log.write_text(''.join(json.dumps(dict(r, mIoU=r['mIoU'] + 10) if 'mIoU' in r else r) + '\n' for r in records))
+    done = run_tool(TOOLS / 'report.py', 'run')
+    assert done.returncode == 0, done.stderr
+    best = max(r['mIoU'] for r in records if 'mIoU' in r)
+    content = json.loads((tmp_path / 'run/seeds.json').read_text())
+    assert content == dict(metric='mIoU', best={'3': best, '10': best + 10}, mean=pytest.approx(best + 5),
+                           deviation=pytest.approx(50**0.5))
+    assert ' ± 0.071: ' in done.stdout and (tmp_path / 'run/report.png').is_file()
 
 
 def test_testing_paints_and_writes(run_afresh, trained, miniature, tmp_path):
@@ -180,3 +207,32 @@ def test_mixed_precision_without_a_gpu_is_explained(run_tool, miniature):
 def test_a_report_without_a_training_is_explained(run_tool, trained, tmp_path):
     assert_refused(run_tool(TOOLS / 'report.py', tmp_path), str(tmp_path), 'tools/train.py')
     assert_refused(run_tool(TOOLS / 'report.py', trained, '--data-root', 'nowhere'), 'nowhere')
+
+
+def test_confusion_has_the_reported_score(run_tool, trained, miniature, tmp_path):
+    checkpoint = next(trained.glob('best_mIoU_*.pth'))
+    command = [TOOLS / 'confusion.py', CONFIG, checkpoint, '--out', 'out', '--worst', 2, *options(miniature)]
+    done = run_tool(*command)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / 'out/confusion.json').read_text())
+    best = max(record['mIoU'] for record in scalars(trained) if 'mIoU' in record)
+    assert round(100 * figures['mIoU'], 2) == best and len(figures['images']) == 3
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {'confusion.json', 'confusion.png', 'worst.png'}
+    assert_refused(run_tool(*command), '--overwrite')
+
+
+def test_robustness_is_scored_and_resumed(run_tool, trained, miniature, tmp_path):
+    command = [TOOLS / 'robustness.py', CONFIG, next(trained.glob('best_mIoU_*.pth')), '--out', 'out', '--severities', 1, 5,
+               *options(miniature), '--corruptions', 'fog']
+    done = run_tool(*command)
+    assert done.returncode == 0, done.stderr
+    before = json.loads((tmp_path / 'out/robustness.json').read_text())
+    best = max(record['mIoU'] for record in scalars(trained) if 'mIoU' in record)
+    assert before['scores']['clean']['0']['mIoU'] == best == before['summary']['clean']
+    assert list(before['scores']['fog']) == ['1', '5'] and (tmp_path / 'out/robustness.png').is_file()
+    done = run_tool(*command, 'contrast')
+    assert done.returncode == 0, done.stderr
+    assert ' 6/6 ' in done.stderr  # the images of the new corruption alone
+    after = json.loads((tmp_path / 'out/robustness.json').read_text())
+    assert after['scores']['fog'] == before['scores']['fog'] and set(after['scores']) == {'clean', 'fog', 'contrast'}
+    assert_refused(run_tool(*command, '--seed', 1), '--overwrite')

@@ -16,15 +16,15 @@ from mmvisattn.training.preemption import STOPPED
 pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
 LAST = dict(segmentation='iter_8.pth', detection='iter_9.pth', restoration='iter_8.pth')
-METRICS = dict(segmentation='mIoU', detection='coco/bbox_mAP', restoration='PSNR')
+METRICS = dict(segmentation='mIoU', detection='coco/bbox_mAP', restoration='gaussian/PSNR')
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory, miniature, miniature_coco):
     """The options that name the data of each task."""
     clean = tmp_path_factory.mktemp('clean')
-    for split in ('train', 'val'):
-        (clean / split).mkdir()
+    for split in ('train/DFWB', 'test/CBSD68'):
+        (clean / split).mkdir(parents=True)
         for i in range(3):
             image = np.random.default_rng(i).integers(0, 256, (40, 50, 3), dtype=np.uint8)
             cv2.imwrite(str(clean / split / f'{i}.png'), cv2.GaussianBlur(image, (0, 0), 3))
@@ -67,7 +67,7 @@ def assert_same(folder, task, expected):
     ('segmentation', 0, 1, dict(at=4, during='val', kind=signal.SIGUSR1), [STOPPED]),  # with averaged weights
     ('segmentation', 2, 1, dict(at=3, kind=signal.SIGTERM, group=True), [STOPPED]),  # its workers get the signal, too
     ('detection', 0, 1, dict(at=5), [-signal.SIGKILL]),  # within the second epoch
-    ('restoration', 0, 1, dict(at=4, during='val'), [-signal.SIGKILL]),
+    ('restoration', 2, 1, dict(at=4, during='val'), [-signal.SIGKILL]),  # the patches have grown after the third iteration
     ('restoration', 0, 2, dict(at=2, rank=1, kind=signal.SIGTERM), [STOPPED, STOPPED]),
 ], ids=lambda value: value if isinstance(value, str) else '')
 def test_interrupted_once(tmp_path, data, whole, task, workers, processes, killer, statuses):

@@ -6,6 +6,7 @@ import cv2
 import pytest
 import torch
 from helpers.reduced import ROOT, reduced_classifier
+from mmengine.logging import HistoryBuffer
 from mmengine.registry import MODELS, DefaultScope
 
 from mmvisattn.without_torchvision import import_mmpretrain
@@ -24,7 +25,8 @@ def test_class_activation_maps(family, run_tool, tmp_path, miniature_imagenet):
     cfg.dump(tmp_path / 'config.py')
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MODELS.build(cfg.model).eval()
-    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'checkpoint.pth')
+    hub = dict(log_scalars=dict(loss=HistoryBuffer([1.0], [1])))  # as in every checkpoint of a training
+    torch.save(dict(state_dict=model.state_dict(), message_hub=hub), tmp_path / 'checkpoint.pth')
     shapes = []
     layer = model.get_submodule(LAYERS[family])
     layer.register_forward_hook(lambda module, args, output: shapes.append(output.shape))

@@ -11,19 +11,21 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='mmvisattn.LoadImages', channels=channels),
-    dict(type='mmvisattn.AddGaussianNoise', sigma=25, fixed=True),
+    dict(type='mmvisattn.AddGaussianNoise', sigma=25, seed=0),
     dict(type='mmvisattn.PackRestoration'),
 ]
 train_dataloader = dict(
     dataset=dict(
         type='mmvisattn.CleanImageDataset',
         data_root=data_root,
-        data_prefix=dict(_delete_=True, clean='train'),
+        data_prefix=dict(clean='train/DFWB'),
         pipeline=train_pipeline))
 val_dataloader = dict(
     dataset=dict(
         type='mmvisattn.CleanImageDataset',
         data_root=data_root,
-        data_prefix=dict(_delete_=True, clean='val'),
+        data_prefix=dict(clean='test/CBSD68'),
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
+val_evaluator = dict(protocol='gaussian')
+test_evaluator = val_evaluator

@@ -2,6 +2,7 @@
 _base_ = './imagenet_224x224.py'
 dataset_type = 'CustomDataset'
 data_root = 'data/imagenet22k'
-train_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split=None, data_prefix='train'))
-val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split=None, data_prefix='val'))
+data = dict(_delete_=True, type=dataset_type, data_root=data_root)
+train_dataloader = dict(dataset=dict(data, data_prefix='train', pipeline={{_base_.train_pipeline}}))
+val_dataloader = dict(dataset=dict(data, data_prefix='val', pipeline={{_base_.test_pipeline}}))
 test_dataloader = val_dataloader

@@ -1,4 +1,4 @@
-"""Pairs of degraded and clean images of equal names: train/{input,target} and test/{input,target}."""
+"""Pairs of degraded and clean images of equal names; configs name the folders and the test sets."""
 data_root = 'data/pairs'
 channels = 3
 # (first iteration, patch size, batch size of each of 8 GPUs): the paper's batches of 64, 40, 32, 16, 8, 8.
@@ -23,7 +23,6 @@ train_dataloader = dict(
     dataset=dict(
         type='mmvisattn.PairedImageDataset',
         data_root=data_root,
-        data_prefix=dict(degraded='train/input', clean='train/target'),
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=1,
@@ -33,7 +32,6 @@ val_dataloader = dict(
     dataset=dict(
         type='mmvisattn.PairedImageDataset',
         data_root=data_root,
-        data_prefix=dict(degraded='test/input', clean='test/target'),
         test_mode=True,
         pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -12,7 +12,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='mmvisattn.CheckpointHook', by_epoch=False, interval=4000, max_keep_ckpts=3, save_best='PSNR', rule='greater'),
+        type='mmvisattn.CheckpointHook', by_epoch=False, interval=4000, max_keep_ckpts=3, save_best='auto', rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'))
 # 8 GPUs x 8 patches in the first stage.
 auto_scale_lr = dict(enable=False, base_batch_size=64)

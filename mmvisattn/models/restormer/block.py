@@ -46,6 +46,11 @@ class ChannelNorm(nn.LayerNorm):
         return x * (self.weight / deviation).to(x.dtype)
 
 
+def _to_map(tokens: Tensor, like: Tensor) -> Tensor:
+    """(B, H * W, C) to (B, C, H, W), with the sides of a map."""
+    return tokens.unflatten(1, like.shape[-2:]).permute(0, 3, 1, 2)
+
+
 class MDTA(BaseModule):
     """Multi-Dconv head transposed attention (MDTA): channels attend to channels, at a cost linear in the pixels.
 
@@ -73,7 +78,7 @@ class MDTA(BaseModule):
     def cosines(self, x: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
         """The cosines (B, heads, c, c) between queries and keys, and the values (B, H, W, dims), of ``norm(x)``."""
         products, squares, values = [], [], []
-        elements = len(x) * self.qkv.out_channels * x.shape[-1]  # per row
+        elements = x.shape[0] * self.qkv.out_channels * x.shape[-1]  # per row
         for chunk in chunks_of(x, [self, norm], dim=2, elements_each=elements, halo=1):
             qkv = self.qkv_dwconv(self.qkv(norm(chunk.take(x))))
             q, k, v = chunk.crop(qkv).permute(0, 2, 3, 1).chunk(3, dim=-1)
@@ -93,17 +98,16 @@ class MDTA(BaseModule):
         norm = norm or nn.Identity()
         cosines, values = self.cosines(to_fast_format(x), norm)
         attention = (cosines * self.temperature).softmax(-1)
-        height = x.shape[-2]
         if has_hooks(self.proj):
             heads = values.flatten(1, 2).unflatten(-1, (self.num_heads, -1)).to(attention.dtype)
             attended = torch.einsum('b n c d, b p n d -> b p n c', attention, heads).flatten(2).to(x.dtype)
-            return self.proj(rearrange(attended, 'b (h w) c -> b c h w', h=height))
+            return self.proj(_to_map(attended, x))
         # Attention and projection are both linear in the channels: one matrix (B, dims, dims) does both.
         weight = self.proj.weight.flatten(1).unflatten(-1, (self.num_heads, -1))
         matrix = torch.einsum('o n c, b n c d -> b o n d', weight, attention.to(weight.dtype)).flatten(2)
         y = values.flatten(1, 2) @ matrix.to(values.dtype).mT
         y = y if self.proj.bias is None else y + self.proj.bias.to(y.dtype)
-        return rearrange(y, 'b (h w) c -> b c h w', h=height)
+        return _to_map(y, x)
 
 
 class GDFN(BaseModule):
@@ -161,5 +165,5 @@ class RestormerBlock(BaseModule):
         x = x + self.drop_path(self.attn(x, self.norm1))
         if self.training:  # DropPath acts on whole samples, so no chunks
             return self.feed_forward(x)
-        elements = len(x) * self.ffn.project_in.out_channels * x.shape[-1]  # per row
+        elements = x.shape[0] * self.ffn.project_in.out_channels * x.shape[-1]  # per row
         return in_chunks(self.feed_forward, x, within=self, dim=2, elements_each=elements, halo=1)

@@ -4,6 +4,7 @@ As a backbone for dense prediction it is experimental: no paper publishes figure
 """
 from collections.abc import Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from mmengine.model import BaseModule, ModuleList
@@ -17,6 +18,36 @@ from .block import RestormerBlock
 from .official_names import ENCODER_NAMES
 
 
+def _padded_positions(side: int, multiple: int, mode: str, device: torch.device) -> Tensor:
+    """The rows that a padded map consists of: ``side`` rows, then copies of them up to the multiple."""
+    position = torch.arange((side + multiple - 1) // multiple * multiple, device=device)
+    last = side - 1
+    return position.clamp(max=last) if mode == 'replicate' else last - (position - last).abs()
+
+
+def pad_to_multiple(x: Tensor, multiple: int, mode: str = 'reflect') -> Tensor:
+    """Pad a map (B, C, H, W) at the bottom and right to a multiple: by 'replicate', or by 'reflect', which replicates, too,
+    where the map is too small to reflect."""
+    height, width = x.shape[-2:]
+    if isinstance(height, torch.SymInt) or isinstance(width, torch.SymInt):
+        # torch.export for any size: no decision may depend on it. Exported models take no map that is too small to reflect.
+        rows, columns = (_padded_positions(side, multiple, mode, x.device) for side in (height, width))
+        return x.index_select(2, rows).index_select(3, columns)
+    down, right = -height % multiple, -width % multiple
+    if not down and not right:
+        return x
+    return F.pad(x, (0, right, 0, down), mode=mode if down < height and right < width else 'replicate')
+
+
+def crop(x: Tensor, size: Sequence[int]) -> Tensor:
+    """The upper left part of a map (B, C, H, W)."""
+    height, width = size
+    if isinstance(height, torch.SymInt) or isinstance(width, torch.SymInt):
+        # torch.export for any size: a slice would record whether it cuts something off.
+        return x.index_select(2, torch.arange(height, device=x.device)).index_select(3, torch.arange(width, device=x.device))
+    return x[:, :, :height, :width]
+
+
 class Downsampling(BaseModule):
     """Conv 3 x 3 to half the channels, pixel unshuffle 2; (B, C, H, W) to (B, 2 C, ceil(H / 2), ceil(W / 2)).
 
@@ -28,11 +59,11 @@ class Downsampling(BaseModule):
         self.conv = nn.Conv2d(dims, dims // 2, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        if height % 2 or width % 2:
-            x = F.pad(x, (0, width % 2, 0, height % 2), mode='replicate')
-        # Not F.pixel_unshuffle: it leaves the shape of an empty batch unchanged (torch 2.13).
-        return to_fast_format(rearrange(self.conv(x), 'b c (h i) (w j) -> b (c i j) h w', i=2, j=2))
+        x = pad_to_multiple(x, 2, 'replicate')
+        x = self.conv(x)
+        if x.shape[0] == 0:  # F.pixel_unshuffle leaves the shape of an empty batch unchanged (torch 2.13)
+            return to_fast_format(rearrange(x, 'b c (h i) (w j) -> b (c i j) h w', i=2, j=2))
+        return to_fast_format(F.pixel_unshuffle(x, 2))
 
 
 @MODELS.register_module()

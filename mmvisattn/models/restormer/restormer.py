@@ -14,18 +14,8 @@ from mmvisattn.models.backbone import InitCfg, check_images
 from mmvisattn.registry import MODELS
 
 from .block import RestormerBlock
-from .encoder import RestormerEncoder
+from .encoder import RestormerEncoder, crop, pad_to_multiple
 from .official_names import OFFICIAL_NAMES
-
-
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Pad a map (B, C, H, W) at the bottom and right to a multiple: by reflection, or by replication where the map is too
-    small to reflect."""
-    height, width = x.shape[-2:]
-    down, right = -height % multiple, -width % multiple
-    if not down and not right:
-        return x
-    return F.pad(x, (0, right, 0, down), mode='reflect' if down < height and right < width else 'replicate')
 
 
 class Upsampling(BaseModule):
@@ -121,7 +111,6 @@ class Restormer(BaseModule):
         check_images(image)
         if image.shape[1] != self.in_channels:
             raise ValueError(f'the image has {image.shape[1]} channels, but the model has in_channels={self.in_channels}')
-        height, width = image.shape[-2:]
         x = to_fast_format(pad_to_multiple(image, self.stride))
         padded = x
         *skips, x = self.encoder(x)
@@ -132,4 +121,4 @@ class Restormer(BaseModule):
             x = x + self.skip(self.encoder.embedding(padded))
         x = self.output(x)
         x = x + padded if self.skip is None else x
-        return x[:, :, :height, :width]
+        return crop(x, image.shape[-2:])

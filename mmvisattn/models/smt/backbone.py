@@ -139,7 +139,7 @@ class SMTBlock(BaseModule):
         x = x + self.drop_path(self.layer_scale1(self.mixer(apply_channels_last(self.norm1, x))))
         if self.training:  # DropPath acts on whole samples, so no chunks
             return self.feed_forward(x)
-        elements = len(x) * self.mlp.fc1.out_features * x.shape[-1]  # per row
+        elements = x.shape[0] * self.mlp.fc1.out_features * x.shape[-1]  # per row
         return in_chunks(self.feed_forward, x, within=self, dim=2, elements_each=elements, halo=1)
 
 

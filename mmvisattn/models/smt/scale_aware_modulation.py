@@ -90,5 +90,5 @@ class ScaleAwareModulation(BaseModule):
         value, heads = self.value_and_heads(x)
         if self.training:  # batch norm takes its statistics from whole maps, so no chunks
             return self.modulate(value, *heads)
-        elements = 2 * len(x) * self.aggregation.mix.in_channels * x.shape[-1]  # per row
+        elements = 2 * x.shape[0] * self.aggregation.mix.in_channels * x.shape[-1]  # per row
         return in_chunks(self.modulate, value, *heads, within=self, dim=2, elements_each=elements)

@@ -22,6 +22,15 @@ def test_pyramid_pooling_halves_the_last_map():
     torch.testing.assert_close(pooled[:, 3:, 0, 0], maps[1][:, :, :2, :2].mean((2, 3)))
 
 
+@pytest.mark.parametrize('stride', [32, 64])
+def test_the_stride_of_the_semantics_map(stride):
+    with torch.inference_mode():
+        semantics, = TopFormer(semantics_stride=stride, out_indices=(4,)).eval()(torch.randn(1, 3, 129, 192))
+    assert semantics.shape == (1, 208, -(-129 // stride), 192 // stride)
+    with pytest.raises(ValueError, match='semantics_stride=16'):
+        TopFormer(semantics_stride=16)
+
+
 def test_scale_attention_divides_the_logits():
     """Scaled attention is unscaled attention with queries multiplied by a quarter (16 ** -0.5)."""
     scaled = SemanticsExtractor(24, num_heads=2, num_blocks=1, scale_attention=True).eval()

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS
 
+from mmvisattn.models.topformer.semantic_injection import resize_bilinear
+
 CHANNELS = [8, 12, 16]
 
 
@@ -42,6 +44,12 @@ def test_published_fusions(fusion):
         if fusion != 'product':
             expected = expected + up(embed(part.global_embedding, semantics[level], relu))
         torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('size', [(8, 8), (16, 12), (5, 3), (1, 7), (2, 2)])
+def test_bilinear_resizing_is_torchs(size):
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    torch.testing.assert_close(resize_bilinear(x, size), F.interpolate(x, size, mode='bilinear', align_corners=False))
 
 
 def test_gradients_are_exact_in_double_precision():

@@ -1,0 +1,87 @@
+"""The effective receptive field: how far around its place a model looks (NeurIPS 2016, https://arxiv.org/abs/1701.04128)."""
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor, nn
+
+from mmvisattn.files import written_whole
+
+Array = np.ndarray
+SHARES = (0.5, 0.95)
+
+
+def num_maps(model: nn.Module, image: Tensor) -> int:
+    """Number of maps that a model returns."""
+    with torch.no_grad():
+        outputs = model(image)
+    return len(outputs) if isinstance(outputs, (list, tuple)) else 1
+
+
+def contributions(model: nn.Module, index: int, images: Iterable[Tensor]) -> Array:
+    """How much each pixel moves the middle of a map.
+
+    Args:
+        model: returns maps (B, C, h, w), in eval mode.
+        index: of the map.
+        images: each (1, C, H, W), all of one size.
+
+    Returns:
+        (H, W): the absolute gradient of the sum over the channels of the map's middle, summed over the image's channels and
+        over the images; all pixels together are 1.
+    """
+    total: Tensor | None = None
+    for image in images:
+        x = image.detach().requires_grad_()
+        outputs = model(x)
+        y = outputs[index] if isinstance(outputs, (list, tuple)) else outputs
+        gradient, = torch.autograd.grad(y[..., y.shape[-2] // 2, y.shape[-1] // 2].sum(), x)
+        found = gradient.abs().sum((0, 1)).double().cpu()
+        total = found if total is None else total + found
+    if total is None or not total.sum() > 0:
+        raise ValueError('no pixel moves the middle of the map')
+    return (total / total.sum()).numpy()
+
+
+def _rings(field: Array) -> Array:
+    """What lies at each distance (of the longer of rows and columns) from the middle of what contributes."""
+    rows, columns = np.indices(field.shape)
+    middle = [np.average(index, weights=field) for index in (rows, columns)]
+    distance = np.maximum(abs(rows - round(middle[0])), abs(columns - round(middle[1])))
+    return np.bincount(distance.ravel(), weights=field.ravel())
+
+
+def side_of(field: Array, share: float) -> int:
+    """The side (pixels) of the smallest square around the middle that holds a share of the contributions; or the image's."""
+    within = np.cumsum(_rings(field))
+    return min(2 * int(np.argmax(within >= share * (1 - 1e-9))) + 1, max(field.shape))
+
+
+def sizes(field: Array) -> dict[str, int]:
+    """The sides of the squares that hold 50 % and 95 % of the contributions, and of the one that holds all of them."""
+    return {**{f'{share:.0%}': side_of(field, share) for share in SHARES}, 'all': side_of(field, 1.0)}
+
+
+def draw_fields(fields: Sequence[Array], names: Sequence[str], title: str, out: Path) -> None:
+    """One panel per map: the contributions on a logarithmic scale, with the squares of 50 % and 95 %."""
+    figure = Figure(figsize=(4.2 * len(fields), 5.6), layout='constrained')
+    figure.suptitle(title)
+    grid = figure.subplots(1, len(fields), squeeze=False)[0]
+    for axes, field, name in zip(grid, fields, names):
+        highest = field.max()
+        axes.imshow(np.maximum(field, 1e-5 * highest), norm=LogNorm(1e-5 * highest, highest), cmap='magma')
+        middle = [round(np.average(index, weights=field)) for index in np.indices(field.shape)]
+        for share, style in zip(SHARES, ('-', '--')):
+            side = side_of(field, share)
+            axes.add_patch(Rectangle((middle[1] - side / 2, middle[0] - side / 2), side, side, fill=False, color='white',
+                                     linestyle=style))  # type: ignore[arg-type]
+        words = ', '.join(f'{share} {side}' for share, side in sizes(field).items())
+        axes.set(title=f'{name}\n{words} pixels', xticks=[], yticks=[])
+        axes.set_xlim(-0.5, field.shape[1] - 0.5)
+        axes.set_ylim(field.shape[0] - 0.5, -0.5)
+    with written_whole(out) as path:
+        figure.savefig(path, dpi=100)

@@ -1,0 +1,59 @@
+"""Effective receptive fields, against those that are known."""
+import json
+
+import numpy as np
+import pytest
+import torch
+from helpers.reduced import ROOT
+from helpers.runs import assert_refused
+from torch import nn
+
+from mmvisattn.analysis.receptive_field import contributions, num_maps, side_of, sizes
+
+TOOL = ROOT / 'tools/receptive_field.py'
+
+
+@pytest.mark.parametrize('depth', [1, 3, 8])
+def test_a_stack_of_3x3_convolutions_has_the_analytic_field(depth):
+    stack = nn.Sequential(*(nn.Conv2d(2, 2, 3, padding=1, bias=False) for _ in range(depth)))
+    for conv in stack:
+        nn.init.ones_(conv.weight)
+    field = contributions(stack, 0, [torch.randn(1, 2, 41, 41) for _ in range(2)])
+    ray = np.ones(1)
+    for _ in range(depth):
+        ray = np.convolve(ray, np.ones(3) / 3)
+    expected = np.zeros((41, 41))
+    expected[20 - depth:21 + depth, 20 - depth:21 + depth] = np.outer(ray, ray)
+    np.testing.assert_allclose(field, expected, atol=1e-7)
+    assert sizes(field)['all'] == 2 * depth + 1
+    within = [expected[20 - r:21 + r, 20 - r:21 + r].sum() for r in range(21)]
+    assert side_of(field, 0.5) == 2 * next(r for r, share in enumerate(within) if share >= 0.5) + 1
+
+
+def test_every_map_has_a_field():
+    model = nn.ModuleList([nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 5, padding=2)])
+    model.forward = lambda x: [conv(x) for conv in model]
+    image = torch.randn(1, 3, 21, 21)
+    assert num_maps(model, image) == 2
+    assert [sizes(contributions(model, index, [image]))['all'] for index in range(2)] == [3, 5]
+
+
+def test_a_model_that_sees_nothing_is_an_error():
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    nn.init.zeros_(conv.weight)
+    with pytest.raises(ValueError, match='no pixel'):
+        contributions(conv, 0, [torch.randn(1, 3, 9, 9)])
+
+
+def test_the_tool_states_and_draws(run_tool, tmp_path):
+    command = [TOOL, 'topformer-tiny', '--size', 96, '--samples', 1, '--out', 'out']
+    done = run_tool(*command)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / 'out/receptive_field.json').read_text())
+    assert len(found['sides']) == 5 and found['sides'][0]['50%'] <= found['sides'][0]['95%'] <= found['sides'][0]['all']
+    assert 'map 4: 50% of the contributions' in done.stdout and (tmp_path / 'out/receptive_field.png').is_file()
+    again = run_tool(*command, '--overwrite')
+    assert json.loads((tmp_path / 'out/receptive_field.json').read_text()) == found, again.stderr
+    assert_refused(run_tool(*command), '--overwrite')
+    assert_refused(run_tool(TOOL, 'topformer-tin'), 'topformer-tin')
+    assert_refused(run_tool(TOOL, 'topformer-tiny', '--images', 'none', '--out', 'other'), '--images none')

@@ -1,0 +1,115 @@
+"""Exported files compute what PyTorch computes, for every family and runtime."""
+import numpy as np
+import pytest
+import torch
+from helpers.cases import BACKBONES
+from mmengine.registry import MODELS
+
+from mmvisattn.deploy import ExportError, deployed_model, export, load_exported, open_exported
+from mmvisattn.deploy.exporting import exported_program, metadata_of, onnx_model, openvino_model, write_openvino
+
+pytest.importorskip('onnxruntime')
+pytest.importorskip('openvino')
+SIZE = (72, 104)
+
+
+def tiny(family):
+    """The shortest backbone of a family, with weights that give every branch an effect."""
+    case = BACKBONES[family]
+    model = (case.build_shortest() if case.shortest else case.build()).eval()
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(norm.weight, 0.5, 1)
+    return model
+
+
+def restorer():
+    return MODELS.build(dict(type='mmvisattn.Restormer', embed_dims=8, depths=(1, 1, 1, 1),
+                             num_refinement_blocks=1)).eval()
+
+
+@pytest.fixture(scope='module', params=BACKBONES)
+def family(request):
+    model = deployed_model(tiny(request.param))
+    return model, onnx_model(exported_program(model, SIZE), model.output_names, metadata_of(model, SIZE))
+
+
+def same_outputs(model, file, *shapes):
+    for batch, height, width in shapes:
+        image = model.example(batch, height, width)
+        with torch.no_grad():
+            expected = model.graph(image)
+        found = file(image.numpy())
+        assert len(found) == len(expected)
+        for one, other in zip(expected, found):
+            assert np.abs(one.numpy() - other).max() <= 1e-4 * np.abs(other).max()
+
+
+def test_onnxruntime(family, tmp_path):
+    model, proto = family
+    (tmp_path / 'model.onnx').write_bytes(proto.SerializeToString())
+    same_outputs(model, open_exported(tmp_path / 'model.onnx'), (1, *SIZE))
+
+
+def test_openvino(family, tmp_path):
+    model, proto = family
+    write_openvino(openvino_model(proto.SerializeToString()), tmp_path / 'model.xml', metadata_of(model, SIZE))
+    file = open_exported(tmp_path / 'model.xml')
+    same_outputs(model, file, (1, *SIZE))
+    assert file.metadata['size'] == list(SIZE) and file.metadata['task'] == 'backbone'
+
+
+def test_torch_export_and_what_the_file_tells(tmp_path):
+    model = deployed_model(tiny('TopFormer'))
+    comparison = export(model, tmp_path / 'model.pt2', 'torch-export', SIZE)
+    assert max(comparison.differences.values()) < 1e-5
+    metadata = open_exported(tmp_path / 'model.pt2').metadata
+    assert metadata['mean'] == [123.675, 116.28, 103.53] and metadata['order'] == 'RGB'
+    with pytest.raises(ValueError, match='no predictions'):
+        load_exported(tmp_path / 'model.pt2')
+
+
+SIZES = [(1, 65, 65), (2, 96, 128), (3, 97, 131), (4, 66, 201), (1, 160, 72), (2, 71, 73), (1, 200, 199), (1, 129, 250)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [name for name in BACKBONES if name != 'CrossFormer'] + ['Restormer'])
+def test_one_file_for_any_size_and_batch(name, tmp_path):
+    model = deployed_model(restorer() if name == 'Restormer' else tiny(name))
+    export(model, tmp_path / 'model.onnx', 'onnx')
+    same_outputs(model, open_exported(tmp_path / 'model.onnx'), *SIZES)
+    write_openvino(openvino_model((tmp_path / 'model.onnx').read_bytes()), tmp_path / 'model.xml', metadata_of(model, None))
+    same_outputs(model, open_exported(tmp_path / 'model.xml'), *SIZES)
+
+
+def test_a_crossformer_has_one_file_per_size():
+    with pytest.raises(ExportError, match='--size HEIGHT WIDTH'):
+        exported_program(deployed_model(tiny('CrossFormer')), None)
+
+
+class Wrong(torch.nn.Module):
+    """Computes something else in a program than in PyTorch."""
+
+    def __init__(self):
+        super().__init__()
+        self.out_indices = (0,)
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return (x * self.scale * (2 if torch.compiler.is_compiling() else 1),)
+
+
+def test_a_wrong_file_is_not_written_and_an_older_one_is_kept(tmp_path):
+    (tmp_path / 'model.onnx').write_text('older')
+    with pytest.raises(ExportError, match='something else than PyTorch: map_0 differs by'):
+        export(deployed_model(Wrong()), tmp_path / 'model.onnx', 'onnx', SIZE)
+    assert (tmp_path / 'model.onnx').read_text() == 'older' and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize('content, words', [(b'', 'cannot be opened'), (b'\x00\x01', 'cannot be opened')])
+def test_a_file_that_is_none_is_named(tmp_path, content, words):
+    (tmp_path / 'model.onnx').write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        open_exported(tmp_path / 'model.onnx')
+    with pytest.raises(FileNotFoundError, match='there is no file'):
+        open_exported(tmp_path / 'none.onnx')

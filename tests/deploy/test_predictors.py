@@ -1,0 +1,87 @@
+"""Exported files predict what the PyTorch model predicts."""
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers.reduced import ROOT
+from mmengine.config import Config
+
+import mmvisattn
+from mmvisattn.deploy import deployed_model, export
+from mmvisattn.deploy.exporting import differences
+
+pytest.importorskip('onnxruntime')
+pytest.importorskip('openvino')
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+DETECTOR = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
+RESTORER = ROOT / 'configs/restormer/restormer-small_gaussian-blind_1xb8-2000_bsds-48x48.py'
+
+
+@pytest.fixture(scope='module')
+def picture():
+    image = np.full((160, 160, 3), (90, 140, 200), np.uint8)
+    cv2.rectangle(image, (0, 60), (160, 160), (80, 80, 80), -1)
+    cv2.circle(image, (60, 50), 25, (200, 40, 30), -1)
+    return image
+
+
+def loaded(path):
+    """A model with random weights that are the same each time."""
+    torch.manual_seed(0)
+    return mmvisattn.load(Config.fromfile(path), device='cpu')
+
+
+def exported(predictor, path, output=None, with_preprocessing=False, size=(160, 160)):
+    format = 'openvino' if path.suffix == '.xml' else 'onnx'
+    export(deployed_model(predictor, output, with_preprocessing), path, format, size)
+    return mmvisattn.load(path)
+
+
+@pytest.mark.parametrize('name, output', [
+    pytest.param('model.onnx', 'logits', marks=pytest.mark.slow), ('model.xml', 'labels')])
+def test_labels(tmp_path, picture, name, output):
+    predictor = loaded(SEGMENTOR)
+    expected = predictor.predict(picture)
+    found = exported(predictor, tmp_path / name, output, with_preprocessing=output == 'labels').predict(picture)
+    assert type(found) is type(expected) and found.classes == expected.classes and found.palette == expected.palette
+    assert (found.labels == expected.labels).mean() > 0.999 and len(np.unique(found.labels)) > 1
+
+
+def small_restorer():
+    config = Config.fromfile(RESTORER)
+    config.model.backbone.update(embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1)
+    torch.manual_seed(0)
+    # Without its name, for which weights come with the package.
+    return mmvisattn.load(Config(config.to_dict()), device='cpu')
+
+
+def test_a_restored_image(tmp_path, picture):
+    predictor = small_restorer()
+    found = exported(predictor, tmp_path / 'model.onnx').predict(picture)
+    expected = predictor.predict(picture)
+    assert abs(found.restored.pixels - expected.restored.pixels).max() < 1e-4
+    with pytest.raises(ValueError, match='160 x 160 pixels, and this one has 200 x 128 .*--size dynamic'):
+        mmvisattn.load(tmp_path / 'model.onnx').predict(np.zeros((128, 200, 3), np.uint8))
+
+
+def test_boxes(tmp_path, picture):
+    pytest.importorskip('mmdet')
+    predictor = loaded(DETECTOR)
+    with torch.no_grad():  # random weights find nothing: raise the scores, and make them differ
+        predictor.model.bbox_head.conv_cls.weight.mul_(30)
+        predictor.model.bbox_head.conv_cls.bias.fill_(-2)
+    expected = predictor.predict(picture)
+    found = exported(predictor, tmp_path / 'model.onnx').predict(picture)
+    assert len(expected.scores) > 5 and len(found.scores) == len(expected.scores)
+    boxes, scores, labels = differences(*([one.boxes, one.scores, one.labels] for one in (expected, found)), 'detections')
+    assert labels == 0 and boxes < 1e-4 and scores < 1e-4
+
+
+@pytest.mark.slow
+def test_probabilities(tmp_path, picture):
+    pytest.importorskip('mmpretrain')
+    predictor = loaded(ROOT / 'configs/smt/smt-tiny_8xb128_in1k.py')
+    expected = predictor.predict(picture).scores
+    for name, inside in (('model.onnx', False), ('inside.onnx', True)):
+        found = exported(predictor, tmp_path / name, with_preprocessing=inside, size=(224, 224)).predict(picture)
+        assert abs(found.scores - expected).max() <= 1e-4 * expected.max()

@@ -1,0 +1,73 @@
+"""Benchmarks, run as a user runs them."""
+import json
+
+import pytest
+from helpers.reduced import ROOT
+from helpers.runs import assert_refused
+
+BENCHMARK = ROOT / 'tools/benchmark.py'
+
+
+@pytest.fixture(scope='module')
+def measured(run_tool_in, tmp_path_factory):
+    """A segmentor and a backbone, at two sizes, one of which is too large for the memory."""
+    pytest.importorskip('mmseg')
+    folder = tmp_path_factory.mktemp('benchmark')
+    done = run_tool_in(folder, BENCHMARK, 'whole=segmentation', 'mmvisattn.TopFormer(arch="small", drop_path_rate=0.0)',
+                       '--size', 128, 64, 6400, 6400, '--mode', 'inference', 'train', '--part', 'backbone', 'output',
+                       '--memory-limit', 0.3, '--rounds', 2, '--threads', 1, '--device', 'cpu', '--out', 'out')
+    assert done.returncode == 0, done.stderr
+    return folder, done, json.loads((folder / 'out/results.json').read_text())
+
+
+def test_every_cell_is_measured(measured):
+    folder, done, results = measured
+    first, second = results['models']
+    assert first == 'whole' and second.startswith('mmvisattn.TopFormer')
+    assert [(row['mode'], row['part']) for row in results['rows'][::4]] == [
+        ('inference', 'backbone'), ('inference', 'output'), ('train', 'backbone')]
+    for row in results['rows']:
+        if row['model'] == second and row['part'] == 'output':
+            assert row['error'] == 'has no output'
+        elif row['height'] == 6400:
+            assert row['error'].startswith('out of memory') and 'latency' not in row
+        else:
+            assert row['macs'] > 0 and row['latency'] > 0 and len(row['times']) == 2 and row['memory'] > 2**16
+            assert row['images_per_second'] == pytest.approx(1 / row['latency'])
+            assert (row['ratio'] == 1) == (row['model'] == 'whole')
+    of_whole = [row['macs'] for row in results['rows'] if row['model'] == 'whole' and row['height'] == 128]
+    assert of_whole[0] == of_whole[2] < of_whole[1]
+    assert results['environment']['threads'] == 1 and results['environment']['torch']
+    assert {path.name for path in (folder / 'out').iterdir()} == {
+        'results.json', 'results.csv', 'results.md', 'results.png'}
+    assert 'out of memory' in done.stdout
+
+
+def test_results_are_shown_again_and_compared(measured, run_tool_in):
+    folder, done, _ = measured
+    again = run_tool_in(folder, BENCHMARK, 'out/results.json', '--compare', 'out/results.json')
+    assert again.returncode == 0, again.stderr
+    assert '0 of 12 changed beyond noise' in again.stdout and done.stdout.splitlines()[0] in again.stdout
+    assert_refused(run_tool_in(folder, BENCHMARK, 'out/results.json', '--out', 'out'), '--out out', '--overwrite')
+
+
+def test_counting_alone(run_tool, tmp_path):
+    done = run_tool(BENCHMARK, 'topformer-tiny', '--size', 64, 64, 128, 128, 256, 256, '--rounds', 0, '--out', 'out')
+    assert done.returncode == 0, done.stderr
+    assert '| topformer-tiny | inference, backbone, batch 1 | -       | 1.00 |' in done.stdout
+    assert not (tmp_path / 'out/results.png').exists()
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['smt-smal'], ['smt-smal', 'smt-small']),
+    (['no/config.py'], ['no config no/config.py']),
+    (['none.json'], ['no results none.json']),
+    (['smt-tiny', 'smt-tiny'], ['given twice']),
+    (['smt-tiny', '--size', 512], ['--size 512', 'width']),
+    (['smt-tiny', '--batch', 0], ['--batch', 'at least 1']),
+    (['smt-tiny', '--baseline', 'x'], ['--baseline x', 'smt-tiny']),
+    (['smt-tiny', '--device', 'quantum'], ['--device quantum']),
+    (['smt-tiny', '--mode', 'train', '--part', 'output'], ['--part backbone']),
+])
+def test_misuse(arguments, words, run_tool):
+    assert_refused(run_tool(BENCHMARK, *arguments), *words)
