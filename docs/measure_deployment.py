@@ -54,11 +54,11 @@ def write(folder: Path, name: str, size: tuple[int, int]) -> None:
     write_openvino(quantized(openvino_model(proto), noise, None, model.task)[0], int8, metadata)
 
 
-def measure(folder: Path, name: str, size: tuple[int, int], rounds: int) -> None:
+def measure(folder: Path, name: str, size: tuple[int, int], rounds: int, with_compile: bool) -> None:
     model = built(name)
     files = [open_exported(folder / f'{name}{suffix}') for suffix in FILES.values()]
     image = model.example(1, *size)
-    compiled = torch.compile(model.graph)
+    compiled = [torch.compile(model.graph)] if with_compile else []
 
     def runner(function):
         def run() -> None:
@@ -66,7 +66,7 @@ def measure(folder: Path, name: str, size: tuple[int, int], rounds: int) -> None
                 function(image)
         return run
 
-    runs = [runner(model.graph), runner(compiled), *(lambda file=file: file(image.numpy()) for file in files)]
+    runs = [*map(runner, [model.graph, *compiled]), *(lambda file=file: file(image.numpy()) for file in files)]
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     eager, *others = median_seconds(*runs, rounds=rounds, clock=clock)
     differences = [max(compare(model, file, size, rounds=1).differences.values()) for file in files[:2]]
@@ -79,15 +79,16 @@ def main() -> None:
     parser.add_argument('folder', type=Path)
     parser.add_argument('--time', action='store_true')
     parser.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
+    parser.add_argument('--compile', action='store_true', help='measure torch.compile, too')
     parser.add_argument('--rounds', type=int, default=9)
     args = parser.parse_args()
     MMLogger.get_current_instance().setLevel('ERROR')
     if args.time:
-        print(f'| model | size | difference | eager, ms ({torch.get_num_threads()} threads) | compile | '
-              f'{" | ".join(FILES)} |')
+        columns = [*(['compile'] if args.compile else []), *FILES]
+        print(f'| model | size | difference | eager, ms ({torch.get_num_threads()} threads) | {" | ".join(columns)} |')
     for name in args.models:
         if args.time:
-            measure(args.folder, name, MODELS[name], args.rounds)
+            measure(args.folder, name, MODELS[name], args.rounds, args.compile)
         else:
             write(args.folder, name, MODELS[name])
 

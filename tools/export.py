@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """Export a model for other runtimes: tools/export.py MODEL_OR_CONFIG [CHECKPOINT] [--format onnx] [--size 512 512]"""
+import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
+
+# isort: split
 import argparse
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +16,15 @@ from mmvisattn.cli.arguments import read_config, run_tool
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import Parser, UsageError, check_folder
 from mmvisattn.deploy import FORMATS, OUTPUTS, DeployedModel, deployed_model, export
-from mmvisattn.deploy.exporting import OLDEST_OPSET, OPSET, SMALLEST_SIDE, Comparison, files_of, metadata_of
+from mmvisattn.deploy.exporting import (
+    OLDEST_OPSET,
+    OPSET,
+    SMALLEST_SIDE,
+    Comparison,
+    exported_program,
+    files_of,
+    metadata_of,
+)
 from mmvisattn.inference import load
 
 DYNAMIC = 'dynamic'
@@ -104,11 +115,13 @@ def main() -> None:
     if existing and not args.overwrite:
         raise UsageError(f'{existing[0]} exists already; --overwrite replaces it')
     model, config = load_model(args)
+    programs: dict[tuple[int, int] | None, Any] = {}
     for format, size, path in targets:
         print(f'exporting {path} …', flush=True)
         try:
             quantizer = int8(args, model, config, size) if args.int8 else None
-            comparison = export(model, path, format, size, args.opset, args.half, quantizer)
+            programs[size] = programs.get(size) or exported_program(model, size)
+            comparison = export(model, path, format, size, args.opset, args.half, quantizer, programs[size])
         except (ValueError, ImportError, FileNotFoundError) as error:
             raise UsageError(str(error)) from error
         print(report(path, comparison), flush=True)

@@ -79,7 +79,7 @@ def draw_scores(cells: Mapping[str, Mapping[str, float]], metric: str, title: st
     severities = sorted({severity for name in names for severity in cells[name]})
     values = np.array([[cells[name].get(severity, np.nan) for severity in severities] for name in names])
     figures = summarized(cells)
-    figure = Figure(figsize=(2.5 + 1.0 * len(severities), 1.8 + 0.4 * len(names)), layout='constrained')
+    figure = Figure(figsize=(max(7, 2.5 + len(severities)), 1.8 + 0.4 * len(names)), layout='constrained')
     axes = figure.subplots()
     shown = axes.imshow(values, vmin=0, vmax=max(figures['clean'], np.nanmax(values)), cmap='viridis', aspect='auto')
     for row, column in np.ndindex(values.shape):

@@ -90,7 +90,7 @@ def _return_freed_memory() -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory was refused; each library says so in its own words."""
     words = ('out of memory', "can't allocate memory", 'not enough memory', 'bad_alloc', 'could not create a memory')
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(word in str(error) for word in words)
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 class Bench:
@@ -142,7 +142,7 @@ class Bench:
 
     def _synchronize(self) -> None:
         if not self.is_cpu:
-            torch.accelerator.synchronize()
+            torch.cuda.synchronize(self.settings.device)
 
     def _timed(self) -> float:
         self._synchronize()
@@ -207,7 +207,7 @@ class Bench:
         if self.is_cpu:
             _limit_memory(None)
             _return_freed_memory()
-        elif torch.cuda.is_available():
+        else:
             gc.collect()
             torch.cuda.empty_cache()
         return {}

@@ -99,7 +99,7 @@ def task_of(run: TrainingRun) -> Task:
     """
     task = next((task for task in TASKS if run.values(task.key)[0]), None)
     if task is None:
-        raise UsageError(f'{run.log.parents[1]} holds no validation yet with mIoU, coco/bbox_mAP or the PSNR of a protocol')
+        raise UsageError(f'{run.log.parents[1]} holds no validation yet')
     return task
 
 

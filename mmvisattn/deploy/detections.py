@@ -48,7 +48,7 @@ def suppressed(boxes: Tensor, scores: Tensor, threshold: float, number: int) -> 
     """Indices of the boxes (N, 4) of positive score that NMS keeps, the highest score first, at most ``number``.
 
     In a program it is ONNX's operator (https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html), because PyTorch has
-    none.
+    none. The program takes the result for ``number`` boxes; it may be fewer.
     """
     if not torch.compiler.is_compiling():
         from mmcv.ops import nms
@@ -116,6 +116,8 @@ class Detections(RawDetections):
         number = config.max_per_img
         kept = suppressed(apart, scores, config.nms.iou_threshold, number)
         kept = torch.cat([kept, kept.new_full((number,), scores.shape[0])])[:number]  # fewer may be found: fill up
-        boxes = torch.cat([boxes, boxes.new_zeros(1, 4)])[kept]
         scores = torch.cat([scores, scores.new_zeros(1)])[kept]
-        return boxes, scores, torch.cat([labels, labels.new_full((1,), NO_LABEL)])[kept].int()
+        is_found = scores > 0
+        boxes = torch.where(is_found[:, None], torch.cat([boxes, boxes.new_zeros(1, 4)])[kept], 0)
+        labels = torch.where(is_found, torch.cat([labels, labels.new_zeros(1)])[kept], NO_LABEL)
+        return boxes, scores, labels.int()

@@ -135,8 +135,10 @@ def onnx_model(program: ExportedProgram, names: Sequence[str], metadata: dict[st
         raise ExportError(f'--format onnx --opset {opset}: {reason}; try --format torch-export') from error
     assert exported is not None
     proto = exported.model_proto
-    for node in [*proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.value_info]:
+    for node in [*proto.graph.node, *proto.graph.input, *proto.graph.output]:
         del node.metadata_props[:]  # where each came from in Python: as long as the graph itself
+    # Runtimes infer the shapes between. The recorded ones are wrong after the suppression of boxes, see ``suppressed``.
+    del proto.graph.value_info[:]
     for name, text in metadata.items():
         proto.metadata_props.add(key=PREFIX + name, value=text)
     return proto
@@ -260,7 +262,7 @@ def tolerance(model: DeployedModel, name: str, half: bool) -> float:
 
 
 def export(model: DeployedModel, path: Path, format: str, size: Size = None, opset: int = OPSET, half: bool = False,
-           transform: Callable[[Any], Any] | None = None) -> Comparison:
+           transform: Callable[[Any], Any] | None = None, program: ExportedProgram | None = None) -> Comparison:
     """Write a model to a file, whole or not at all, after the file has been run and compared with PyTorch.
 
     Args:
@@ -271,6 +273,7 @@ def export(model: DeployedModel, path: Path, format: str, size: Size = None, ops
         opset: version of ONNX's operators.
         half: 16-bit weights. In ONNX and torch.export the computation, too, is in 16 bits.
         transform: applied to OpenVINO's model before it is written (int8).
+        program: that of ``exported_program`` for the model and the size, if it is there already.
 
     Raises:
         ExportError: if the model cannot be exported so, or the file does not compute the same; nothing is written then.
@@ -281,7 +284,8 @@ def export(model: DeployedModel, path: Path, format: str, size: Size = None, ops
     if half and format != 'openvino':
         model = copy.deepcopy(model)
         model.graph.half()
-    program, metadata = exported_program(model, size), metadata_of(model, size)
+        program = None
+    program, metadata = program or exported_program(model, size), metadata_of(model, size)
     with all_or_none(path) as unfinished:
         if format == 'torch-export':
             write_torch(program, unfinished, metadata)

@@ -40,11 +40,10 @@ def _make_resumable(loader: dict) -> None:
 
 def _check(loader: dict, skip: int = 0) -> None:
     """Let a data loader tell of broken samples."""
-    node = loader['dataset']
-    within, key = (node, 'dataset') if node.get('type') == DATA else (loader, 'dataset')
-    if within[key].get('type') != CHECKED:
-        within[key] = dict(type=CHECKED, dataset=within[key])
-    within[key]['skip'] = skip
+    owner = loader['dataset'] if loader['dataset'].get('type') == DATA else loader
+    if owner['dataset'].get('type') != CHECKED:
+        owner['dataset'] = dict(type=CHECKED, dataset=owner['dataset'])
+    owner['dataset']['skip'] = skip
 
 
 def _add_hook(cfg: Config, hook: dict) -> None:

@@ -1,6 +1,7 @@
 """Trainings that are told to stop save first, and end with a status on which a launcher starts them again."""
 import os
 import signal
+import threading
 import time
 from datetime import timedelta
 from types import FrameType
@@ -95,15 +96,21 @@ class PreemptionHook(Hook):
         raise SystemExit(STOPPED)
 
 
+def _end_with_the_parent() -> None:
+    while True:
+        info = signal.sigwaitinfo(SIGNALS)
+        if info.si_signo == signal.SIGTERM and info.si_pid == os.getppid():
+            os._exit(0)
+
+
 def ignore_in_workers() -> None:
     """Let a worker of a data loader go on when all processes of a training are told to stop: it is needed until the end.
 
     A launcher may signal the whole process group, and Slurm signals each process; torch's handler would end the worker, and
-    the error of that the training. Workers end with their data loader.
+    the error of that the training. A SIGTERM of the training itself, to which the worker belongs, still ends it.
     """
-    if get_worker_info() is not None and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+    if get_worker_info() is not None and signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS):
+        threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
 def seconds(text: str) -> float:

@@ -46,7 +46,7 @@ def test_a_model_that_sees_nothing_is_an_error():
 
 
 def test_the_tool_states_and_draws(run_tool, tmp_path):
-    command = [TOOL, 'topformer-tiny', '--size', 96, '--samples', 1, '--out', 'out']
+    command = [TOOL, 'topformer-tiny', '--size', 64, '--samples', 1, '--out', 'out']
     done = run_tool(*command)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / 'out/receptive_field.json').read_text())

@@ -12,8 +12,10 @@ from mmvisattn.deploy.exporting import differences
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
-SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
-DETECTOR = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
+DETECTORS = {'FCOS': ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py',
+             'RetinaNet': ROOT / 'configs/topformer/topformer-tiny_retinanet_8xb2-12e_coco.py',
+             'ATSS': ROOT / 'configs/topformer/topformer-base_atss_1xb4-10e_bccd-640x480.py'}
 RESTORER = ROOT / 'configs/restormer/restormer-small_gaussian-blind_1xb8-2000_bsds-48x48.py'
 
 
@@ -64,12 +66,26 @@ def test_a_restored_image(tmp_path, picture):
         mmvisattn.load(tmp_path / 'model.onnx').predict(np.zeros((128, 200, 3), np.uint8))
 
 
-def test_boxes(tmp_path, picture):
+def detector(name):
+    """A detector that finds something, on images as they are; with random weights, the scores are raised for that."""
+    config = Config.fromfile(DETECTORS[name])
+    config.test_dataloader.dataset.pipeline[1] = dict(type='Resize', scale_factor=1.0)
+    torch.manual_seed(0)
+    predictor = mmvisattn.load(config, device='cpu')
+    if name != 'ATSS':  # weights of which come with the package
+        head = predictor.model.bbox_head
+        classifier = head.conv_cls if name == 'FCOS' else head.retina_cls
+        with torch.no_grad():
+            classifier.weight.mul_(30 if name == 'FCOS' else 0.2)  # RetinaNet's would all be 1
+            classifier.bias.fill_(-2)
+    return predictor
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', DETECTORS)
+def test_boxes(tmp_path, picture, name):
     pytest.importorskip('mmdet')
-    predictor = loaded(DETECTOR)
-    with torch.no_grad():  # random weights find nothing: raise the scores, and make them differ
-        predictor.model.bbox_head.conv_cls.weight.mul_(30)
-        predictor.model.bbox_head.conv_cls.bias.fill_(-2)
+    predictor = detector(name)
     expected = predictor.predict(picture)
     found = exported(predictor, tmp_path / 'model.onnx').predict(picture)
     assert len(expected.scores) > 5 and len(found.scores) == len(expected.scores)

@@ -11,7 +11,7 @@ from mmvisattn.deploy.exporting import metadata_of
 from mmvisattn.deploy.quantization import Quantizer
 
 pytest.importorskip('nncf')
-SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-1000_miniature-128x128.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 SIZE = (160, 160)
 
 

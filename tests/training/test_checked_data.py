@@ -2,6 +2,7 @@
 import pytest
 import torch
 from helpers.faults import forked, toy_runner
+from helpers.reduced import ROOT
 from helpers.trainings import begin, end, output, write_config
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -50,6 +51,23 @@ def test_broken_samples_are_replaced_by_the_next_good_ones(tmp_path, workers):
     assert dataset.replaced() == [str(tmp_path / f'{i}.png') for i in (2, 3, 5)]
     with pytest.raises(BadFile, match=r'5\.png is empty'):
         list(DataLoader(CheckedDataset(Photographs(tmp_path, [2, 3, 5]), skip=2), batch_size=6, num_workers=workers))
+
+
+UNFINISHED = '''
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from torch.utils.data import DataLoader
+from training.test_checked_data import CheckedDataset, Photographs
+batches = iter(DataLoader(CheckedDataset(Photographs(Path('.'))), batch_size=1, num_workers=2))
+print(next(batches).shape)
+'''
+
+
+def test_workers_end_with_their_training(run_tool):
+    """Although they ignore the signals of others."""
+    done = run_tool('-c', UNFINISHED.format(tests=str(ROOT / 'tests')), timeout=120)
+    assert done.returncode == 0 and 'torch.Size([1, 4])' in done.stdout, done.stderr
 
 
 def test_what_a_transform_raises_is_told_with_the_file(tmp_path):

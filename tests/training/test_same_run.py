@@ -95,7 +95,7 @@ def test_killed_ten_times(tmp_path, data, whole, task, workers, processes):
     for _ in range(10):
         before, progress = iterations(tmp_path), dice.randrange(4)
         running = go_on(tmp_path, config, task, data, processes)
-        wait_for(lambda: iterations(tmp_path) >= before + progress or has_ended(running[0]))  # noqa: B023
+        wait_for(lambda: iterations(tmp_path) >= before + progress or has_ended(running[0]), seconds=600)  # noqa: B023
         time.sleep(dice.random() * 0.5)
         for process in running:
             os.kill(process, signal.SIGKILL)
