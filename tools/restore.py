@@ -82,26 +82,30 @@ def weights_of(args: argparse.Namespace) -> str:
         raise UsageError(f'--task {args.task}: {error}') from error
 
 
-def unfilled(args: argparse.Namespace, checkpoint: str) -> ImageRestorer:
-    """The network of a config, or the Restormer that a checkpoint is of."""
-    if args.config:
-        cfg = read_config(args.config)
-        init_default_scope(cfg.get('default_scope', 'mmengine'))
-        with config_errors(cfg):
-            model = MODELS.build(cfg.model)
-        if not isinstance(model, ImageRestorer):
-            raise UsageError(f'--config {args.config} has a {type(model).__name__}, not an ImageRestorer')
-        return model
+def of_config(path: Path) -> ImageRestorer:
+    """The network of a config, without its weights."""
+    cfg = read_config(path)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    with config_errors(cfg):
+        model = MODELS.build(cfg.model)
+    if not isinstance(model, ImageRestorer):
+        raise UsageError(f'--config {path} has a {type(model).__name__}, not an ImageRestorer')
+    return model
+
+
+def of_checkpoint(checkpoint: str, weights: str) -> ImageRestorer:
+    """The Restormer that a checkpoint is of, without its weights."""
     try:
-        settings = restormer_settings(read_checkpoint(checkpoint, args.weights))
+        settings = restormer_settings(read_checkpoint(checkpoint, weights))
     except (ValueError, FileNotFoundError) as error:
         raise UsageError(f'{checkpoint}: {error}; --config names the config of another network') from error
     return MODELS.build(dict(type='mmvisattn.ImageRestorer', backbone=dict(settings, type='mmvisattn.Restormer')))
 
 
 def build(args: argparse.Namespace) -> ImageRestorer:
+    model = of_config(args.config) if args.config else None
     checkpoint = weights_of(args)
-    model = unfilled(args, checkpoint)
+    model = model or of_checkpoint(checkpoint, args.weights)
     load_weights(model, checkpoint, args.weights)
     if args.tile is not None and not 0 <= args.tile_overlap < args.tile:
         raise UsageError(f'--tile-overlap {args.tile_overlap} must be at least 0 and less than --tile {args.tile}')

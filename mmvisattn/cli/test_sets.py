@@ -47,9 +47,9 @@ def table(scores: dict[str, float], entry: ModelEntry | None) -> str:
     """
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for name, value in scores.items():
-        protocol, *test_set, metric = name.split('/')
-        if test_set:
-            rows.setdefault((protocol, '/'.join(test_set)), {})[metric] = value
+        parts = name.split('/')
+        if len(parts) > 2:
+            rows.setdefault((parts[0], '/'.join(parts[1:-1])), {})[parts[-1]] = value
     metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row))
     published = entry.figures if entry else {}
     lines = [['test set', 'protocol', *(title for metric in metrics for title in (UNITS.get(metric, metric), 'published'))]]

@@ -24,7 +24,7 @@ def scope():
 
 
 def test_how_many_there_are():
-    assert (len(SEGMENTORS), len(DETECTORS), len(RESTORERS)) == (34, 27, 9)
+    assert (len(SEGMENTORS), len(DETECTORS), len(RESTORERS)) == (34, 27, 19)
     assert len({path.name for path in CONFIGS}) == len(CONFIGS)  # mim searches by base name
 
 

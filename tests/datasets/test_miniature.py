@@ -81,11 +81,11 @@ def test_nothing_of_the_users_is_overwritten(tmp_path):
 def test_an_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
     drawn = []
 
-    def interrupt(rng):
-        drawn.append(rng)
+    def interrupt(*arguments):
+        drawn.append(arguments)
         if len(drawn) == 3:
             raise KeyboardInterrupt
-        return original(rng)
+        return original(*arguments)
 
     original = writer.draw_scene
     monkeypatch.setattr(writer, 'draw_scene', interrupt)

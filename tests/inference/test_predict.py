@@ -69,7 +69,7 @@ def test_scores_are_those_of_the_test_loop(miniature_imagenet, tmp_path):
     assert len(samples) == 8
     for sample in samples:
         result = classifier.predict(sample.img_path)
-        np.testing.assert_allclose(result.scores, sample.pred_score.numpy(), atol=1e-6)
+        np.testing.assert_allclose(result.scores, sample.pred_score.detach().numpy(), atol=1e-6)
         best = classifier.classes[int(sample.pred_label)]
         assert list(result.top(1)) == [best] and len(result.top()) == 5 and best in repr(result)
     result.save(tmp_path / 'scores.png')

@@ -65,7 +65,7 @@ CASES = {
     'report to nothing': ('report', ['cut', '--out', 'x'], ['--out x has no suffix', 'png']),
     'report to .pgn': ('report', ['cut', '--out', 'x.pgn'], ['suffix .pgn', 'did you mean png?']),
     'report under a file': ('report', ['cut', '--out', 'file/x.png'], ['--out file', 'is a file']),
-    'restore nothing': ('restore', ['nothing.png', 'x.png', *RESTORE], ['no image or folder nothing.png']),
+    'restore nothing': ('restore', ['nothing.png', 'x.png', *RESTORE], ['no image, video or folder nothing.png']),
     'restore text': ('restore', ['text.png', 'x.png', *RESTORE], ['text.png is not an image']),
     'restore to a folder': ('restore', ['image.png', 'folder', *RESTORE], ['OUTPUT folder is a folder']),
     'restore to nothing': ('restore', ['image.png', 'x', *RESTORE], ['no image format without a suffix']),

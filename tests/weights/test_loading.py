@@ -4,7 +4,7 @@ import logging
 import pytest
 import torch
 from helpers import golden
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, DefaultScope
 
 from mmvisattn.models import TopFormer
 from mmvisattn.weights import load_official
@@ -148,10 +148,15 @@ def test_averaged_weights_are_reported_and_raw_ones_taken_if_asked(tmp_path):
     torch.testing.assert_close(model.stem.conv.weight, raw['tpm.stem.0.c.weight'])
 
 
+def built(classifier: dict):
+    import_mmpretrain()
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return MODELS.build(classifier)
+
+
 def classifier(backbone: dict, dims: int):
     pytest.importorskip('mmpretrain')
-    import_mmpretrain()
-    return MODELS.build(dict(
+    return built(dict(
         type='mmpretrain.ImageClassifier', backbone=backbone, neck=dict(type='mmpretrain.GlobalAveragePooling'),
         head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=dims)))
 
@@ -189,8 +194,7 @@ def test_our_own_segmentor_fills_a_backbone():
 def test_an_official_classifier_of_topformer_fills_ours():
     """The names in the authors' classifier are a guess; others are an error."""
     pytest.importorskip('mmpretrain')
-    import_mmpretrain()
-    model = MODELS.build(dict(
+    model = built(dict(
         type='mmpretrain.ImageClassifier', backbone=dict(type='mmvisattn.TopFormer', out_indices=(4,)),
         neck=dict(type='mmpretrain.GlobalAveragePooling'),
         head=dict(type='mmpretrain.LeViTClsHead', distillation=False, num_classes=1000, in_channels=208)))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import golden, official
 from helpers.published import PUBLISHED
-from helpers.reduced import ROOT
+from helpers.reduced import CLASSIFIERS, ROOT
 from helpers.runs import options
 from mmengine.registry import DefaultScope
 
@@ -17,7 +17,8 @@ from mmvisattn.weights import load_official
 
 mmdet = pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
-NAMES = [name for name, model in PUBLISHED.items() if 'Config' in model and not name.startswith('restormer')]
+NAMES = [name for name, model in PUBLISHED.items() if 'Config' in model and not name.startswith('restormer')
+         and name not in {path.stem for path in CLASSIFIERS}]
 
 
 @pytest.fixture(autouse=True)

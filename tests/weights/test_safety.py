@@ -69,9 +69,10 @@ except Exception as error:
 """
 
 
-def test_the_line_of_the_documentation_protects_tools_of_others(run_tool, tmp_path):
+def test_the_line_of_the_documentation_protects_tools_of_others(run_tool, tmp_path, monkeypatch):
     """Without it, OneDL's mmengine runs the code; OpenMMLab's refuses the file."""
     from importlib.metadata import distributions
+    monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)  # tests that run tools in this process set it
     line = {dist.metadata['Name'] for dist in distributions()}
     done = run_tool('-c', PRETRAINED)
     assert (tmp_path / 'trace').exists() == ('onedl-mmengine' in line), done.stdout + done.stderr
