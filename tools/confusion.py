@@ -15,7 +15,15 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from tqdm import tqdm
 
 from mmvisattn.analysis.confusion import Progress, count_image, draw_confusion, draw_worst, report
-from mmvisattn.cli.arguments import add_weights_option, argument_parser, checkpoint_path, load_config, load_weights, run_tool
+from mmvisattn.cli.arguments import (
+    add_weights_option,
+    argument_parser,
+    checkpoint_path,
+    load_config,
+    load_weights,
+    run_tool,
+    subject_of,
+)
 from mmvisattn.cli.checks import check_data, check_keys, check_model
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import UsageError, check_folder
@@ -70,8 +78,7 @@ def main() -> None:
         unfinished.unlink(missing_ok=True)
     maps = Maps(cfg, checkpoint, args.weights)
     classes, palette = maps.dataset.metainfo['classes'], maps.dataset.metainfo['palette']
-    subject = dict(config=str(args.config), checkpoint=checkpoint, data=str(cfg.test_dataloader.dataset.get('data_root')),
-                   images=len(maps.dataset), changed=Path(checkpoint).stat().st_mtime if Path(checkpoint).is_file() else 0)
+    subject = subject_of(args, cfg, checkpoint, images=len(maps.dataset))
     try:
         progress = Progress(unfinished, subject)
     except ValueError as error:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Cut large training images into overlapping crops: tools/prepare_patches.py INPUT OUTPUT [--size 512] [--overlap 256]"""
 import argparse
+import json
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,8 @@ from mmvisattn.cli.usage import Parser, UsageError, check_folder
 from mmvisattn.files import remove_unfinished, write_whole
 from mmvisattn.restoration.pictures import is_image
 from mmvisattn.restoration.tiling import tile_starts
+
+SETTINGS = 'crops.json'
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,6 +64,22 @@ def cut(path: Path, output: Path, size: int, overlap: int, keep_below: int) -> s
     return None
 
 
+def note_settings(args: argparse.Namespace) -> None:
+    """Note with the crops how they were cut, so that those of different calls do not mix.
+
+    Raises:
+        UsageError: if the folder holds other crops, or images that no call has noted.
+    """
+    note = args.output / SETTINGS
+    settings = dict(input=str(args.input.resolve()), size=args.size, overlap=args.overlap, keep_below=args.keep_below)
+    before = json.loads(note.read_text()) if note.is_file() else None
+    if before != settings and (before or any(args.output.glob('*.png'))):
+        raise UsageError(f'OUTPUT {args.output} holds other images' + (f': crops with {before}' if before else '')
+                         + '; name another folder, or delete it first')
+    args.output.mkdir(parents=True, exist_ok=True)
+    write_whole(note, json.dumps(settings).encode())
+
+
 def main() -> None:
     args = parse_args()
     if not args.input.is_dir():
@@ -71,7 +90,7 @@ def main() -> None:
         raise UsageError(f'there are no images {args.input / args.glob}')
     if twice := [name for name, count in Counter(path.stem for path in paths).items() if count > 1]:
         raise UsageError(f'{args.input} has several images {twice[0]}, whose crops would have equal names; --glob chooses')
-    args.output.mkdir(parents=True, exist_ok=True)
+    note_settings(args)
     remove_unfinished(args.output)
     work = partial(cut, output=args.output, size=args.size, overlap=args.overlap, keep_below=args.keep_below)
     failed = 0

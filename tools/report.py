@@ -22,10 +22,14 @@ def main() -> None:
     parser.add_argument('--compare', type=Path, nargs='+', default=[], metavar='WORK_DIR',
                         help='work folders of other trainings whose scores and speed to draw in the same plots')
     args = parser.parse_args()
-    first, *others = seed_folders(args.work_dir) or [args.work_dir]
+    folders = seed_folders(args.work_dir)
+    finished = [folder for folder in folders if any(folder.glob('*.pth'))]
+    if left := [folder.name for folder in folders if folder not in finished]:
+        print(f'without checkpoints, left out: {", ".join(left)}')
+    first, *others = finished or [args.work_dir]
     print(write_report(first, args.out or args.work_dir / 'report.png', args.data_root, [*others, *args.compare]))
     if others:
-        print(summary(args.work_dir))
+        print(summary(args.work_dir, finished))
 
 
 if __name__ == '__main__':

@@ -14,7 +14,15 @@ from tqdm import tqdm
 
 from mmvisattn.analysis.corruptions import CORRUPTIONS, SEVERITIES
 from mmvisattn.analysis.robustness import CLEAN, draw_scores, score, summarized
-from mmvisattn.cli.arguments import add_weights_option, argument_parser, checkpoint_path, load_config, load_weights, run_tool
+from mmvisattn.cli.arguments import (
+    add_weights_option,
+    argument_parser,
+    checkpoint_path,
+    load_config,
+    load_weights,
+    run_tool,
+    subject_of,
+)
 from mmvisattn.cli.checks import check_data, check_keys, check_model
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import UsageError, check_folder
@@ -54,8 +62,7 @@ def main() -> None:
     check_model(cfg)
     out = args.out or Path(cfg.work_dir) / 'robustness'
     check_folder('--out', out)
-    subject = dict(config=str(args.config), checkpoint=checkpoint, data=str(cfg.test_dataloader.dataset.get('data_root')),
-                   seed=args.seed)
+    subject = subject_of(args, cfg, checkpoint, seed=args.seed)
     scores = {} if args.overwrite else read(out / FILES[0], subject)
     MMLogger.get_current_instance().setLevel('ERROR')
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -77,7 +84,9 @@ def main() -> None:
             scores.setdefault(name, {})[str(severity)] = metrics
             write_whole(out / FILES[0], json.dumps(dict(subject=subject, scores=scores), indent=1).encode())
     metric = next((name for name in SHOWN if name in scores[CLEAN]['0']), next(iter(scores[CLEAN]['0'])))
-    cells = {name: {severity: metrics[metric] for severity, metrics in found.items()} for name, found in scores.items()}
+    cells: dict[str, dict[str, float]] = {}
+    for name, severity in wanted:  # an earlier call may have scored more
+        cells.setdefault(name, {})[str(severity)] = scores[name][str(severity)][metric]
     figures = summarized(cells)
     write_whole(out / FILES[0],
                 json.dumps(dict(subject=subject, metric=metric, summary=figures, scores=scores), indent=1).encode())

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mmvisattn.cli.arguments import add_weights_option, argument_parser, checkpoint_path, load_config, load_weights, run_tool
 from mmvisattn.cli.checks import check_data, check_keys, check_model, dicts_in
+from mmvisattn.cli.compat import end_workers
 from mmvisattn.cli.launching import ranks_named
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.test_sets import keep_present_sets, table
@@ -103,6 +104,7 @@ def main() -> None:
         print_log(f'{checkpoint}: {load_weights(runner.model, checkpoint, args.weights)}', logger='current')
         with ranks_named():
             scores = runner.test()
+        end_workers(runner.test_loop)
     if lines := table(scores, find_model(args.config.stem)):
         print_log(f'{args.checkpoint}\n\n{lines}\n', logger='current')
 

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmvisattn.cli.arguments import argument_parser, load_config, run_tool
 from mmvisattn.cli.broken_data import broken_data_named, count
 from mmvisattn.cli.checks import check_annotations, check_data, check_keys, check_model
+from mmvisattn.cli.compat import end_workers
 from mmvisattn.cli.launching import accumulate_batches, batches, check_restarts, is_first_process, ranks_named
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.resume import duration, go_on, minutes, save_by_time, seed, set_randomness
@@ -101,6 +102,7 @@ def main() -> None:
             runner.logger.warning(note)
         with ranks_named():
             runner.train()
+        end_workers(runner.train_loop, runner.val_loop)
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import torch
 from mmengine.config import Config
+from mmengine.runner import BaseLoop
 
 
 def join_processes_on_cpu(cfg: Config) -> None:
@@ -21,6 +22,17 @@ def join_processes_on_cpu(cfg: Config) -> None:
     cfg.setdefault('model_wrapper_cfg', dict(
         type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False)))
+
+
+def end_workers(*loops: BaseLoop | None) -> None:
+    """End the workers of the data loaders of loops that have run.
+
+    Otherwise they go with the reference cycles of the runner. The garbage collector then closes their queues before they
+    are told to end, and torch waits five seconds for each of them (``_shutdown_workers`` in torch/utils/data/dataloader.py).
+    """
+    for loop in loops:
+        for name in {'dataloader_iterator', 'dataloader'} & set(vars(loop) if loop else ()):
+            setattr(loop, name, None)
 
 
 def leave_processes() -> None:

@@ -79,6 +79,7 @@ def _count(report: DataReport, infos: Sequence[dict], pixels: Sequence[np.ndarra
             images[:len(own)] += own > 0
     for info in infos:
         labels = Counter(box['bbox_label'] for box in info.get('instances') or ())
+        labels.update(np.atleast_1d(info.get('gt_label', [])).tolist())
         for label, count in labels.items():
             counts[label] += count
             images[label] += 1

@@ -51,18 +51,20 @@ def train_seeds(arguments: Sequence[str], work_dir: Path, first: int, count: int
         status = _train([*arguments, '--seeds', '0', '--seed', str(seed), '--work-dir', str(folder)])
         if status == os.EX_TEMPFAIL:
             sys.exit(status)
+        if status < 0:
+            raise UsageError(f'the training with seed {seed} was ended by {signal.Signals(-status).name}')
         if status:
             raise UsageError(f'the training with seed {seed} failed, see above')
-    return summary(work_dir)
+    return summary(work_dir, [work_dir / FOLDER.format(seed) for seed in range(first, first + count)])
 
 
-def summary(work_dir: Path) -> str:
-    """Mean and deviation of the best scores, also written to ``seeds.json``.
+def summary(work_dir: Path, folders: Sequence[Path]) -> str:
+    """Mean and deviation of the best scores of trainings, also written to ``seeds.json``.
 
     Raises:
         UsageError: if one of the folders holds no finished training.
     """
-    runs = {folder.name.partition('-')[2]: read_run(folder) for folder in seed_folders(work_dir)}
+    runs = {folder.name.partition('-')[2]: read_run(folder) for folder in folders}
     task = task_of(next(iter(runs.values())))
     scores = {seed: max(run.values(task.key)[1]) for seed, run in runs.items()}
     mean, deviation = statistics.mean(scores.values()), statistics.stdev(scores.values()) if len(scores) > 1 else 0.0

@@ -1,4 +1,5 @@
 """From which checkpoint a training goes on: the newest one that loads."""
+import re
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,11 +22,13 @@ class Checkpoint:
         epoch: finished epochs.
         iteration: finished iterations.
         seed: of the training; None if the file does not say.
+        accumulated: batches for each update of the weights.
     """
     path: Path
     epoch: int
     iteration: int
     seed: int | None
+    accumulated: int = 1
 
 
 def read_training(path: Path) -> Checkpoint:
@@ -53,7 +56,8 @@ def read_training(path: Path) -> Checkpoint:
     meta = content['meta']
     if not isinstance(meta, dict) or not all(isinstance(meta.get(key), int) for key in ('epoch', 'iter')):
         raise ValueError('it does not say at which iteration it was saved')
-    return Checkpoint(path, meta['epoch'], meta['iter'], meta.get('seed'))
+    accumulated = re.search(r'\baccumulative_counts=(\d+)', str(meta.get('cfg')))  # a text, which is code: it is not run
+    return Checkpoint(path, meta['epoch'], meta['iter'], meta.get('seed'), int(accumulated[1]) if accumulated else 1)
 
 
 def _candidates(folders: Iterable[Path]) -> list[Path]:
