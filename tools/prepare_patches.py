@@ -19,7 +19,7 @@ from mmvisattn.files import remove_unfinished, write_whole
 from mmvisattn.restoration.pictures import is_image
 from mmvisattn.restoration.tiling import tile_starts
 
-SETTINGS = 'crops.json'
+SETTINGS = '.crops.json'
 
 
 def parse_args() -> argparse.Namespace:

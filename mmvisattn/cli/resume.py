@@ -113,7 +113,7 @@ def go_on(cfg: Config, choice: str, chosen_seed: int | None = None) -> list[str]
     if found is None:
         return [*notes, f'there is no checkpoint in {cfg.work_dir} yet: the training starts from the beginning']
     cfg.load_from = str(found.path)
-    if found.accumulated != (chosen := cfg.optim_wrapper.get('accumulative_counts', 1)):
+    if found.accumulated != (chosen := (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)):
         raise UsageError(f'--resume: the training of {found.path} updates the weights after {found.accumulated} batches, '
                          f'this one after {chosen}, so their iterations differ; give the same --accumulate')
     if found.seed is not None:

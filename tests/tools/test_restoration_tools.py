@@ -147,14 +147,14 @@ def test_crops_are_the_images_pixels(run_tool, tmp_path):
     command = (CROP, 'large', 'crops', '--size', 32, '--overlap', 8, '--workers', 2)
     done = run_tool(*command)
     assert done.returncode == 0, done.stderr
-    written = {path.name: cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (tmp_path / 'crops').iterdir()}
+    written = {path.name: cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (tmp_path / 'crops').glob('*.png')}
     places = [(top, left) for top in (0, 24, 38) for left in (0, 24, 48, 58)]
     assert set(written) == {'small-1.png', *(f'deep-{i + 1}.png' for i in range(12))}
     np.testing.assert_array_equal(written['small-1.png'], small)
     for i, (top, left) in enumerate(places):
         np.testing.assert_array_equal(written[f'deep-{i + 1}.png'], deep[top:top + 32, left:left + 32])
     # An interrupted call: the last crop is not there yet.
-    times = {path: path.stat().st_mtime_ns for path in (tmp_path / 'crops').iterdir()}
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / 'crops').glob('*.png')}
     (tmp_path / 'crops/deep-12.png').unlink()
     (tmp_path / 'large/broken.png').write_text('no image')
     again = run_tool(*command)
@@ -162,7 +162,8 @@ def test_crops_are_the_images_pixels(run_tool, tmp_path):
     assert (tmp_path / 'crops/deep-12.png').is_file()
     assert (tmp_path / 'crops/small-1.png').stat().st_mtime_ns == times[tmp_path / 'crops/small-1.png']
     whole = run_tool(CROP, 'large', 'whole', '--size', 32, '--overlap', 8, '--keep-below', 80, '--glob', 'd*')
-    assert [path.name for path in (tmp_path / 'whole').iterdir()] == ['deep-1.png'], whole.stderr
+    assert [path.name for path in (tmp_path / 'whole').glob('*.png')] == ['deep-1.png'], whole.stderr
+    assert_refused(run_tool(CROP, 'large', 'crops', '--size', 48, '--overlap', 8), 'OUTPUT crops holds other images', '32')
     assert_refused(run_tool(CROP, 'nothing', 'crops'), 'no folder nothing')
     assert_refused(run_tool(CROP, 'large', 'crops', '--overlap', 600), '--overlap', '--size')
 

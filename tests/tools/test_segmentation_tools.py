@@ -80,6 +80,7 @@ def test_several_seeds_are_trained(run_tool, miniature, tmp_path):
 def test_several_seeds_are_summed_up(run_tool, trained, tmp_path):
     for seed in (3, 10):
         shutil.copytree(trained, tmp_path / f'run/seed-{seed}')
+    (tmp_path / 'run/seed-11').mkdir()
     log = next((tmp_path / 'run/seed-10').glob('*/vis_data/scalars.json'))
     records = [json.loads(line) for line in log.read_text().splitlines()]
     log.write_text(''.join(json.dumps(dict(r, mIoU=r['mIoU'] + 10) if 'mIoU' in r else r) + '\n' for r in records))
@@ -89,7 +90,7 @@ def test_several_seeds_are_summed_up(run_tool, trained, tmp_path):
     content = json.loads((tmp_path / 'run/seeds.json').read_text())
     assert content == dict(metric='mIoU', best={'3': best, '10': best + 10}, mean=pytest.approx(best + 5),
                            deviation=pytest.approx(50**0.5))
-    assert ' ± 0.071: ' in done.stdout and (tmp_path / 'run/report.png').is_file()
+    assert ' ± 0.071: ' in done.stdout and 'left out: seed-11' in done.stdout and (tmp_path / 'run/report.png').is_file()
 
 
 def test_testing_paints_and_writes(run_afresh, trained, miniature, tmp_path):

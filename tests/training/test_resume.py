@@ -81,6 +81,14 @@ def test_the_noted_folder_is_searched(folder, tmp_path_factory):
     assert newest_checkpoint(elsewhere) == (None, [])
 
 
+def test_another_accumulation_is_an_error(folder):
+    save(folder / 'iter_14.pth', 14, meta=dict(epoch=0, iter=14, seed=3, cfg='optim_wrapper = dict(accumulative_counts=2)'))
+    with pytest.raises(UsageError, match='iter_14.pth updates the weights after 2 batches, this one after 1'):
+        go_on(Config(dict(work_dir=str(folder))), 'latest')
+    cfg = Config(dict(work_dir=str(folder), optim_wrapper=dict(accumulative_counts=2)))
+    assert 'after 14 iterations' in go_on(cfg, 'latest')[0]
+
+
 def test_the_config_goes_on(folder, tmp_path_factory):
     cfg = Config(dict(work_dir=str(folder)))
     assert go_on(cfg, 'latest') == [f'goes on from {folder}/iter_12.pth, after 12 iterations']
