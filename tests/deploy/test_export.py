@@ -63,6 +63,17 @@ def test_openvino(family, tmp_path):
     assert file.metadata['size'] == list(SIZE) and file.metadata['task'] == 'backbone'
 
 
+@pytest.mark.slow
+def test_groups_that_do_not_fit_the_map(tmp_path):
+    """onnxruntime computes CrossFormer's as PyTorch does. OpenVINO 2026.4 does not, and no wrong file is written."""
+    model, size = deployed_model(tiny('CrossFormer')), (72, 104)
+    program = exported_program(model, size)
+    export(model, tmp_path / 'model.onnx', 'onnx', size, program=program)
+    with pytest.raises(ExportError, match='computes something else than PyTorch'):
+        export(model, tmp_path / 'model.xml', 'openvino', size, program=program)
+    assert [path.name for path in tmp_path.iterdir()] == ['model.onnx']
+
+
 def test_torch_export_and_what_the_file_tells(tmp_path):
     model = deployed_model(tiny('TopFormer'))
     comparison = export(model, tmp_path / 'model.pt2', 'torch-export', SIZE)
