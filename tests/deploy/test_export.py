@@ -12,13 +12,18 @@ from mmvisattn.deploy.exporting import exported_program, metadata_of, onnx_model
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
-SIZE = (64, 96)
+# Sides that are no multiple of a stride: the groups of a CrossFormer do not fit its maps.
+SIZE = (68, 92)
+# One stage has groups of all shapes, and some of as many tokens as heads, which OpenVINO 2026.4 takes for others
+# (docs/upstream/openvino.md).
+ONE_STAGE = dict(arch=dict(embed_dims=32, depths=(2,), num_heads=(4,), group_size=4, interval=(3,), with_cooling=False),
+                 out_indices=(0,))
 
 
-def tiny(family):
+def tiny(family, **settings):
     """The shortest backbone of a family, with weights that give every branch an effect."""
     case = BACKBONES[family]
-    model = (case.build_shortest() if case.shortest else case.build()).eval()
+    model = (case.build_shortest(**settings) if case.shortest and not settings else case.build(**settings)).eval()
     for norm in model.modules():
         if isinstance(norm, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(norm.weight, 0.5, 1)
@@ -33,7 +38,7 @@ def restorer():
 
 @pytest.fixture(scope='module', params=BACKBONES)
 def family(request):
-    model = deployed_model(tiny(request.param))
+    model = deployed_model(tiny(request.param, **(ONE_STAGE if request.param == 'CrossFormer' else {})))
     return model, onnx_model(exported_program(model, SIZE), model.output_names, metadata_of(model, SIZE))
 
 
@@ -64,14 +69,12 @@ def test_openvino(family, tmp_path):
 
 
 @pytest.mark.slow
-def test_groups_that_do_not_fit_the_map(tmp_path):
-    """onnxruntime computes CrossFormer's as PyTorch does. OpenVINO 2026.4 does not, and no wrong file is written."""
+def test_all_stages_of_a_crossformer(tmp_path):
     model, size = deployed_model(tiny('CrossFormer')), (72, 104)
     program = exported_program(model, size)
-    export(model, tmp_path / 'model.onnx', 'onnx', size, program=program)
-    with pytest.raises(ExportError, match='computes something else than PyTorch'):
-        export(model, tmp_path / 'model.xml', 'openvino', size, program=program)
-    assert [path.name for path in tmp_path.iterdir()] == ['model.onnx']
+    for name, format in (('model.onnx', 'onnx'), ('model.xml', 'openvino')):
+        comparison = export(model, tmp_path / name, format, size, program=program)
+        assert max(comparison.differences.values()) < 1e-5
 
 
 def test_torch_export_and_what_the_file_tells(tmp_path):

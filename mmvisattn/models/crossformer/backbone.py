@@ -99,9 +99,13 @@ class GroupAttention(BaseModule):
         self.position_bias = DynamicPositionBias(dims, num_heads)
         self.proj = nn.Linear(dims, dims)
 
-    def heads(self, tokens: Tensor) -> Tensor:
-        """(groups, tokens, C) to queries, keys and values: (3, groups, heads, tokens, C / heads)."""
-        return rearrange(self.qkv(tokens), 'g t (s n d) -> s g n t d', s=3, n=self.num_heads)
+    def heads(self, tokens: Tensor) -> list[Tensor]:
+        """(groups, tokens, C) to queries, keys and values, each (groups, heads, tokens, C / heads).
+
+        They are parted before they are transposed: else OpenVINO 2026.4 computes groups wrongly that have as many tokens as
+        there are heads (docs/upstream/openvino.md).
+        """
+        return [rearrange(part, 'g t (n d) -> g n t d', n=self.num_heads) for part in self.qkv(tokens).chunk(3, dim=-1)]
 
     def attend(self, tokens: Tensor, bias: Tensor) -> Tensor:
         """Attention within each group: (groups, tokens, C) and a bias (heads, tokens, tokens) to (groups, tokens, C)."""
