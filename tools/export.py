@@ -48,7 +48,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--int8', type=Path, metavar='FOLDER', help='weights and activations of 8 bits, calibrated on the '
                         'images of a folder; with --format openvino')
     parser.add_argument('--accuracy-data', metavar='DATA_ROOT', help="root of the config's test data: measures what int8 "
-                        'loses there, and keeps layers in float until that is at most 1.0 points of mIoU or 0.1 dB')
+                        'loses there, and keeps layers in float until that is at most --max-loss')
+    parser.add_argument('--max-loss', type=float, help='points of mIoU or dB of PSNR (default: 1.0 points, 0.1 dB)')
     parser.add_argument('--half', action='store_true', help='weights of 16 bits')
     parser.add_argument('--out', type=Path, default=Path('exported'), help='folder of the files (default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace files that exist already')
@@ -58,6 +59,8 @@ def parse_args() -> argparse.Namespace:
         raise UsageError('--int8 is for --format openvino, without --half')
     if args.accuracy_data and not args.int8:
         raise UsageError('--accuracy-data measures what --int8 loses, and is given only with it')
+    if args.max_loss is not None and not args.accuracy_data:
+        raise UsageError('--max-loss is the limit of the loss that --accuracy-data measures, and is given only with it')
     if args.opset < OLDEST_OPSET:
         raise UsageError(f'--opset {args.opset}: must be at least {OLDEST_OPSET}, the oldest that torch writes')
     return args
@@ -92,7 +95,7 @@ def int8(args: argparse.Namespace, model: DeployedModel, config: Config | None, 
     from mmvisattn.dependencies import require
     require('nncf', '--int8')
     from mmvisattn.deploy.quantization import Quantizer
-    return Quantizer(metadata_of(model, size), args.int8, config, args.accuracy_data)
+    return Quantizer(metadata_of(model, size), args.int8, config, args.accuracy_data, args.max_loss)
 
 
 def report(path: Path, comparison: Comparison) -> str:

@@ -31,11 +31,11 @@ OPSET = 20
 OLDEST_OPSET = 18
 # Below, maps of stride 64 would be single pixels, for which PyTorch exports other programs.
 SMALLEST_SIDE = 65
-# Sides for which a program of any size is recorded. No two maps of a network have equal sides, and none is even at every
-# stride: PyTorch takes sides that are equal by chance for equal at any size.
-EXAMPLE = (2, 107, 139)
-# What a file is compared at, if it takes any size: (batch, height, width).
-COMPARED = ((1, 128, 160), (2, 75, 97), (4, 111, 90))
+# Batch, and by how much the sides for which a program of any size is recorded exceed the smallest. No two maps of a network
+# have equal sides, and none is even at every stride: PyTorch takes sides that are equal by chance for equal at any size.
+EXAMPLE = (2, 42, 74)
+# What a file is compared at, if it takes any size; as above.
+COMPARED = ((1, 63, 95), (2, 10, 32), (4, 46, 25))
 # The largest difference to PyTorch as a share of the largest value. Half precision has 11 bits, and errors add up.
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 3e-2}
 # The share of labels that may differ: where two classes are equally likely up to such differences.
@@ -80,25 +80,38 @@ def one_line(error: BaseException) -> str:
     return ' '.join(str(error).split())[:300]
 
 
+def smallest_side(model: DeployedModel) -> int:
+    """The smallest side that a program for any size takes.
+
+    The groups of a CrossFormer have other sizes on maps that are not larger than a group.
+    """
+    nets = [module for module in model.graph.modules() if isinstance(module, CrossFormer)]
+    return max([SMALLEST_SIDE] + [4 * 2**i * block.group_size + 1
+                                  for net in nets for i, stage in enumerate(net.stages) for block in stage.blocks])
+
+
+def shapes_of(smallest: int, *larger: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """(batch, height, width), from by how much the sides exceed the smallest."""
+    return [(batch, smallest + down, smallest + right) for batch, down, right in larger]
+
+
 def exported_program(model: DeployedModel, size: Size) -> ExportedProgram:
     """The graph as ``torch.export`` records it.
 
     Args:
         model: what to record.
-        size: (height, width) of the images; None: any from 65 pixels a side, and any number of them.
+        size: (height, width) of the images; None: any from ``smallest_side``, and any number of them.
 
     Raises:
         ExportError: if the model does not take the size, or cannot be exported for any size.
     """
-    if size is None and any(isinstance(module, CrossFormer) for module in model.graph.modules()):
-        raise ExportError('--size dynamic: the groups of a CrossFormer depend on the size of the image, so it is exported '
-                          'for fixed sizes; give --size HEIGHT WIDTH, several times for several files')
-    batch, height, width = EXAMPLE if size is None else (1, *size)
+    smallest = smallest_side(model)
+    batch, height, width = shapes_of(smallest, EXAMPLE)[0] if size is None else (1, *size)
     example = model.example(1 if model.fixed_batch else batch, height, width)
     shapes: Any = None
     if size is None:
         rows = 1 if model.preprocesses else 2
-        dims: dict[int, Any] = {rows: Dim('height', min=SMALLEST_SIDE), rows + 1: Dim('width', min=SMALLEST_SIDE)}
+        dims: dict[int, Any] = {rows: Dim('height', min=smallest), rows + 1: Dim('width', min=smallest)}
         shapes = (dims if model.fixed_batch else {0: Dim('batch', min=1), **dims},)
     try:
         with torch.no_grad(), _quiet():
@@ -114,8 +127,9 @@ def exported_program(model: DeployedModel, size: Size) -> ExportedProgram:
 
 def metadata_of(model: DeployedModel, size: Size) -> dict[str, str]:
     """What a file tells of itself, see ``docs/deployment.md``; every value is JSON."""
-    return model.metadata | dict(
-        size=json.dumps(size or 'dynamic'), batch=json.dumps(1 if size or model.fixed_batch else 'dynamic'))
+    entries = dict(size=size or 'dynamic', smallest=None if size else smallest_side(model),
+                   batch=1 if size or model.fixed_batch else 'dynamic')
+    return model.metadata | {name: json.dumps(value) for name, value in entries.items()}
 
 
 def onnx_model(program: ExportedProgram, names: Sequence[str], metadata: dict[str, str], opset: int = OPSET) -> Any:
@@ -239,9 +253,9 @@ def compare(model: DeployedModel, file: ExportedFile, size: Size, rounds: int = 
         rounds: how often the time is measured, at ``size``, or at 512 x 512 if the file takes any.
     """
     worst = dict.fromkeys(model.output_names, 0.0)
-    shapes = [(1, *size)] if size else [(1 if model.fixed_batch else batch, *sides) for batch, *sides in COMPARED]
+    shapes = [(1, *size)] if size else shapes_of(smallest_side(model), *COMPARED)
     for batch, height, width in shapes:
-        image = model.example(batch, height, width)
+        image = model.example(1 if model.fixed_batch else batch, height, width)
         with torch.inference_mode():
             expected = _as_list(model.graph(image))
         each = differences(expected, file(image.numpy()), json.loads(model.metadata['output']))

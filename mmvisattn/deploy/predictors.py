@@ -22,7 +22,7 @@ from .runtimes import ExportedFile, open_exported
 class ExportedNetwork(nn.Module):
     """An exported file in the place of a network: normalized images (B, C, H, W) to a list of outputs.
 
-    A file of a fixed size takes smaller images, too: they are padded at the bottom and right, and outputs that are maps are
+    Images that are smaller than what the file takes are padded at the bottom and right, and outputs that are maps are
     cropped.
     """
 
@@ -34,8 +34,8 @@ class ExportedNetwork(nn.Module):
 
     def padded(self, x: Tensor) -> Tensor:
         size = self.file.metadata['size']
-        if size == 'dynamic' or tuple(x.shape[-2:]) == tuple(size):
-            return x
+        if size == 'dynamic':
+            size = [max(side, self.file.metadata['smallest']) for side in x.shape[-2:]]
         height, width = size
         down, right = height - x.shape[-2], width - x.shape[-1]
         if down < 0 or right < 0:
@@ -43,6 +43,8 @@ class ExportedNetwork(nn.Module):
                 f'{self.file.path} takes images of {width} x {height} pixels, and this one has '
                 f'{x.shape[-1]} x {x.shape[-2]} after the pipeline of its config: export it with --size dynamic, or with a '
                 'larger size')
+        if not down and not right:
+            return x
         return F.pad(x, (0, right, 0, down), mode='replicate' if self.file.metadata['task'] == 'restoration' else 'constant')
 
     def one(self, x: Tensor) -> list[Tensor]:

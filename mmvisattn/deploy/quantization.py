@@ -152,27 +152,29 @@ def layers(model: Any) -> tuple[list[str], list[str]]:
     return inside, outside
 
 
-def quantized(model: Any, inputs: Sequence[np.ndarray], accuracy: Accuracy | None, task: str) -> tuple[Any, Int8Report]:
+def quantized(model: Any, inputs: Sequence[np.ndarray], accuracy: Accuracy | None, task: str,
+              max_loss: float | None = None) -> tuple[Any, Int8Report]:
     """An OpenVINO model in int8.
 
     Args:
         model: in float.
         inputs: what it is calibrated on.
         accuracy: measures the loss; None: nothing is measured, and no layer is kept in float for it.
-        task: chooses the limit of the loss.
+        task: chooses the metric.
+        max_loss: how much of it may be lost; None: the task's limit.
     """
     import nncf
     import openvino
     calibration = nncf.Dataset(inputs)
-    settings: dict[str, Any] = dict(
-        preset=nncf.QuantizationPreset.MIXED, subset_size=len(inputs),
-        # NNCF 3.4 takes the 3 of relu6(x + 3) for the bias of the convolution before it, and fails.
-        advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True))
+    settings: dict[str, Any] = dict(preset=nncf.QuantizationPreset.MIXED, subset_size=len(inputs))
+    # NNCF 3.4 takes the 3 of relu6(x + 3) for the bias of the convolution before it, and fails.
+    advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=True)
     if accuracy is None:
-        result = nncf.quantize(model, calibration, **settings)
+        result = nncf.quantize(model, calibration, advanced_parameters=advanced, **settings)
         inside, outside = layers(result)
         return result, Int8Report(None, 0, 0, '', len(inside), outside)
     metric, limit, unit = LIMITS[task]
+    limit = limit if max_loss is None else max_loss
     everything = range(len(accuracy))
     compiled = openvino.Core().compile_model(model, 'CPU')
     before = accuracy.of(_outputs(compiled), everything)
@@ -180,14 +182,14 @@ def quantized(model: Any, inputs: Sequence[np.ndarray], accuracy: Accuracy | Non
     def measured(candidate: Any, indices: Any) -> tuple[float, None]:
         return accuracy.of(_outputs(candidate), list(indices)), None
 
-    result = nncf.quantize(model, calibration, **settings)
+    result = nncf.quantize(model, calibration, advanced_parameters=advanced, **settings)
     after = accuracy.of(_outputs(openvino.Core().compile_model(result, 'CPU')), everything)
     if before - after > limit:
         print(f'  int8 loses {before - after:.2f} {unit} of {metric}, more than {limit}: keeping layers in float …',
               flush=True)
         result = nncf.quantize_with_accuracy_control(
             model, calibration, nncf.Dataset(list(everything)), measured, max_drop=limit,
-            drop_type=nncf.DropType.ABSOLUTE, **settings)
+            drop_type=nncf.DropType.ABSOLUTE, advanced_quantization_parameters=advanced, **settings)
         after = accuracy.of(_outputs(openvino.Core().compile_model(result, 'CPU')), everything)
     inside, outside = layers(result)
     return result, Int8Report(metric, before, after, unit, len(inside), outside)
@@ -201,6 +203,7 @@ class Quantizer:
         folder: images for the calibration.
         config: the whole config; needed for ``data_root``.
         data_root: of the config's test data; None: the accuracy is not measured.
+        max_loss: how much of the metric may be lost; None: the task's limit.
 
     Attributes:
         report: what was done, after the call.
@@ -210,12 +213,14 @@ class Quantizer:
         ValueError: if the model's task has no limit for its accuracy.
     """
 
-    def __init__(self, metadata: dict[str, str], folder: Path, config: Config, data_root: str | None = None):
+    def __init__(self, metadata: dict[str, str], folder: Path, config: Config, data_root: str | None = None,
+                 max_loss: float | None = None):
         self.task = json.loads(metadata['task'])
         if self.task not in LIMITS:
             raise ValueError(f'--int8: a model for {self.task} cannot be quantized; only {" or ".join(LIMITS)}')
         image_files(folder)
         self.metadata, self.folder, self.config, self.data_root = metadata, folder, config, data_root
+        self.max_loss = max_loss
         self.report: Int8Report | None = None
 
     def __call__(self, model: Any) -> Any:
@@ -225,5 +230,6 @@ class Quantizer:
             predictor = load_exported(path)
             metric = LIMITS[self.task][0]
             accuracy = Accuracy(predictor, self.config, self.data_root, metric) if self.data_root else None
-            result, self.report = quantized(model, calibration_inputs(predictor, self.folder), accuracy, self.task)
+            inputs = calibration_inputs(predictor, self.folder)
+            result, self.report = quantized(model, inputs, accuracy, self.task, self.max_loss)
         return result

@@ -32,7 +32,7 @@ def test_files_and_their_report(run_tool, tmp_path):
     (['segmentation', '--format', 'onix'], 'did you mean onnx?'),
     (['segmentacion'], 'did you mean'),
     (['topformer_tiny.py'], 'there is no config'),
-    (['crossformer-tiny', '--size', 'dynamic'], 'give --size HEIGHT WIDTH'),
+    (['segmentation', '--max-loss', '2'], '--max-loss is the limit of the loss that --accuracy-data measures'),
 ], ids=lambda value: ' '.join(value) if isinstance(value, list) else '')
 def test_misuse_is_one_line(run_tool, tmp_path, arguments, words):
     done = run_tool(TOOL, *arguments)

@@ -1,6 +1,7 @@
 """int8: what is quantized, and how the accuracy is measured."""
 import numpy as np
 import pytest
+import torch
 from helpers.reduced import ROOT
 from mmengine.config import Config
 from PIL import Image
@@ -12,6 +13,7 @@ from mmvisattn.deploy.quantization import Quantizer
 
 pytest.importorskip('nncf')
 SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
+RESTORER = ROOT / 'configs/restormer/dncnn_gaussian25_1xb4-600_bsds-48x48.py'
 SIZE = (160, 160)
 
 
@@ -26,6 +28,26 @@ def test_a_segmentor_in_int8(tmp_path, miniature, capsys):
     assert report.quantized > 30 and 'mIoU' in str(report)
     found = mmvisattn.load(tmp_path / 'model.xml').predict(np.zeros((*SIZE, 3), np.uint8))
     assert found.labels.shape == SIZE
+
+
+@pytest.mark.slow
+def test_layers_stay_in_float_until_the_limit_holds(tmp_path, miniature, capsys):
+    """A network that changes an almost clean image a little: what int8 changes more is a loss."""
+    config = Config.fromfile(RESTORER)
+    config.model.backbone.update(depth=4, dims=16)
+    config.test_dataloader.dataset.data_prefix = dict(clean='images/validation')
+    config.test_dataloader.dataset.pipeline[1] = dict(type='mmvisattn.AddGaussianNoise', sigma=0.5, seed=0)
+    predictor = mmvisattn.load(Config(config.to_dict()), device='cpu')
+    with torch.no_grad():
+        predictor.model.backbone.layers[-1].weight.mul_(0.1)
+    model = deployed_model(predictor)
+    size = (224, 224)
+    quantizer = Quantizer(
+        metadata_of(model, size), miniature / 'images/training', predictor.config, str(miniature), max_loss=0.02)
+    export(model, tmp_path / 'model.xml', 'openvino', size, transform=quantizer)
+    report, printed = quantizer.report, capsys.readouterr().out
+    assert 'dB of PSNR, more than 0.02: keeping layers in float …' in printed
+    assert report.kept and report.quantized and report.before - report.after <= 0.02
 
 
 def test_a_folder_without_images_is_named(run_tool, tmp_path):

@@ -26,7 +26,7 @@ from mmvisattn.registry import MODELS
 
 from .cross_scale_embedding import CrossScaleEmbedding
 from .dynamic_position_bias import DynamicPositionBias, bias_between_tokens
-from .grouping import Grouping
+from .grouping import Grouping, PaddedGrouping
 from .official_names import OFFICIAL_NAMES
 
 ADAPTIVE = 'adaptive'
@@ -37,6 +37,11 @@ MAX_ATTENTION_ELEMENTS = 2**26
 
 # A number for all blocks, one per stage, or one per block of a stage.
 PerBlock = int | Sequence[int | Sequence[int]]
+
+
+def is_any_size(x: Tensor) -> bool:
+    """Whether ``torch.export`` records a program for maps of any size."""
+    return torch.compiler.is_exporting() and any(isinstance(side, torch.SymInt) for side in x.shape[1:])
 
 
 def progressive_group_sizes(policy: str, depths: Sequence[int], **sizes: Any) -> list[list[int]]:
@@ -110,7 +115,7 @@ class GroupAttention(BaseModule):
     def attend(self, tokens: Tensor, bias: Tensor) -> Tensor:
         """Attention within each group: (groups, tokens, C) and a bias (heads, tokens, tokens) to (groups, tokens, C)."""
         q, k, v = self.heads(tokens)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
         return rearrange(x, 'g n t d -> g t (n d)')
 
     def attend_in_chunks(self, tokens: Tensor, table: Tensor, chunk_rows: int) -> Tensor:
@@ -131,7 +136,15 @@ class GroupAttention(BaseModule):
                           if torch.is_grad_enabled() else attended(*arguments))
         return rearrange(torch.cat(chunks, dim=2), 'g n t d -> g t (n d)')
 
-    def forward(self, x: Tensor, grouping: Grouping) -> Tensor:
+    def attend_padded(self, tokens: Tensor, grouping: PaddedGrouping) -> Tensor:
+        """Like ``attend``, with groups of one size, some of which are padded."""
+        table, = self.position_bias([(grouping.rows, grouping.cols)])
+        bias = bias_between_tokens(table, 0, grouping.rows) + grouping.mask(tokens)
+        return self.attend(tokens, bias.repeat(tokens.shape[0] // bias.shape[0], 1, 1, 1))
+
+    def forward(self, x: Tensor, grouping: Grouping | PaddedGrouping) -> Tensor:
+        if isinstance(grouping, PaddedGrouping):
+            return self.proj(grouping.ungroup(self.attend_padded(grouping.group(x), grouping)))
         attended = []
         for tokens, table, (rows, cols) in zip(
                 grouping.group(x), self.position_bias(grouping.sizes), grouping.sizes):
@@ -141,7 +154,7 @@ class GroupAttention(BaseModule):
             if chunk_rows < rows:
                 attended.append(self.attend_in_chunks(tokens, table, chunk_rows))
             else:
-                attend = partial(self.attend, bias=bias_between_tokens(table, 0, rows))
+                attend = partial(self.attend, bias=bias_between_tokens(table, 0, rows)[None])
                 elements = 3 * tokens.shape[1] * tokens.shape[2]  # per group
                 attended.append(in_chunks(attend, tokens, within=self, dim=0, elements_each=elements))
         return self.proj(grouping.ungroup(attended, x.shape))
@@ -224,7 +237,18 @@ class CrossFormerBlock(BaseModule):
             return self.group_size, self.group_size, interval
         return math.ceil(height / interval), math.ceil(width / interval), interval
 
-    def forward(self, x: Tensor, grouping: Grouping) -> Tensor:
+    def padded_grouping(self, height: int, width: int) -> PaddedGrouping:
+        """The groups on a map whose shorter side is larger than ``group_size``, without a look at its sides."""
+        size, interval = self.group_size, self.interval or 1
+        if isinstance(interval, str):
+            interval = (torch.sym_max(height, width) + size - 1) // size
+        if self.interval is None or self.lda_scope == 'square':
+            down, across = ((side + size * interval - 1) // (size * interval) for side in (height, width))
+            return PaddedGrouping(height, width, down, across, size, size, interval)
+        rows, cols = ((side + interval - 1) // interval for side in (height, width))
+        return PaddedGrouping(height, width, 1, 1, rows, cols, interval)
+
+    def forward(self, x: Tensor, grouping: Grouping | PaddedGrouping) -> Tensor:
         """``grouping``: made with the result of ``kind`` for this map."""
         x = x + self.drop_path(self.attn(self.norm1(x), grouping))
         x = x + self.drop_path(self.mlp(self.norm2(x)))
@@ -255,6 +279,10 @@ class Stage(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.embedding(self.norm(x)) if self.norm_first else self.norm(self.embedding(x))
+        if is_any_size(x):
+            for block in self.blocks:
+                x = block(x, block.padded_grouping(*x.shape[1:3]))
+            return x
         height, width = (operator.index(side) for side in x.shape[1:3])  # one graph per size, see Grouping.of
         kinds: list[tuple[int, int, int]] = [block.kind(height, width) for block in self.blocks]
         groupings = {kind: Grouping.of(height, width, *kind, device=x.device) for kind in set(kinds)}
@@ -382,7 +410,7 @@ class CrossFormer(Backbone):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         check_images(x)
-        for side in x.shape[-2:]:
+        for side in () if is_any_size(x) else x.shape[-2:]:
             operator.index(side)  # fixes the size for torch.compile at once: one graph per size, see Grouping.of
         x = x.permute(0, 2, 3, 1)
         outputs = []

@@ -31,6 +31,8 @@ class CrossScaleEmbedding(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         x = x.permute(0, 3, 1, 2)
         height, width = x.shape[-2:]
-        if height % self.stride or width % self.stride:
-            x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
+        down, right = ((side + self.stride - 1) // self.stride * self.stride - side for side in (height, width))
+        # torch.export for any size: no decision may depend on it.
+        if isinstance(height, torch.SymInt) or isinstance(width, torch.SymInt) or down or right:
+            x = F.pad(x, (0, right, 0, down))
         return torch.cat([proj(x).permute(0, 2, 3, 1) for proj in self.projs], dim=-1)

@@ -22,6 +22,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -102,3 +103,48 @@ class Grouping:
         tokens = torch.cat([
             x.reshape(shape[0], len(region.index), x.shape[-1]) for x, region in zip(groups, self.regions)], dim=1)
         return tokens.index_select(1, self.inverse).unflatten(1, shape[1:3])
+
+
+@dataclass(frozen=True, eq=False)
+class PaddedGrouping:
+    """The groups of a map of any size, for programs of ``torch.export``: the map is padded to whole groups of one size, and
+    the padding is masked, as in the released code.
+
+    Attributes:
+        height, width: of the map.
+        down, across: how many stretches of ``rows * interval`` rows and ``cols * interval`` columns cover it.
+        rows, cols, interval: tokens of each group, and their distance.
+    """
+    height: int
+    width: int
+    down: int
+    across: int
+    rows: int
+    cols: int
+    interval: int
+
+    def group(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) to (B * groups, rows * cols, C)."""
+        bottom = self.down * self.rows * self.interval - self.height
+        right = self.across * self.cols * self.interval - self.width
+        x = F.pad(x, (0, 0, 0, right, 0, bottom))
+        x = x.reshape(x.shape[0], self.down, self.rows, self.interval, self.across, self.cols, self.interval, x.shape[-1])
+        return x.permute(0, 1, 3, 4, 6, 2, 5, 7).reshape(-1, self.rows * self.cols, x.shape[-1])
+
+    def ungroup(self, x: Tensor) -> Tensor:
+        """The inverse of ``group``, without the padding."""
+        channels = x.shape[-1]
+        x = x.reshape(-1, self.down, self.interval, self.across, self.interval, self.rows, self.cols, channels)
+        x = x.permute(0, 1, 5, 2, 3, 6, 4, 7).reshape(
+            -1, self.down * self.rows * self.interval, self.across * self.cols * self.interval, channels)
+        rows, cols = (torch.arange(side, device=x.device) for side in (self.height, self.width))
+        return x.index_select(1, rows).index_select(2, cols)
+
+    def mask(self, like: Tensor) -> Tensor:
+        """What is added to the logits of each key: 0, or the smallest value for padding; (groups, 1, 1, rows * cols)."""
+        row, col = (
+            (torch.arange(count * side * self.interval, device=like.device) < length).view(count, side, self.interval).mT
+            for count, side, length in ((self.down, self.rows, self.height), (self.across, self.cols, self.width)))
+        inside = row[:, :, None, None, :, None] & col[:, :, None, :]
+        mask = torch.zeros_like(inside, dtype=like.dtype).masked_fill(~inside, torch.finfo(like.dtype).min / 2)
+        return mask.reshape(-1, 1, 1, self.rows * self.cols)
