@@ -8,16 +8,12 @@ from helpers.counting import count
 from helpers.published import PUBLISHED
 from helpers.reduced import CONFIGS, ROOT
 from mmengine.config import Config
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import init_default_scope
 
 from mmvisattn.config import without_sync_bn
 from mmvisattn.without_torchvision import import_mmpretrain
 
 pytest.importorskip('mmdet')
-@pytest.fixture(autouse=True)
-def scope():
-    yield
-    DefaultScope._instance_dict.clear()
 
 
 def counted(name, *size):
