@@ -12,7 +12,7 @@ MINIATURE_DETECTION_CONFIG := configs/topformer/topformer-tiny_fcos_1xb8-40e_min
 FULL := $(ENV)/ready-full
 READY := $(if $(filter openmmlab,$(STACK)),$(FULL),$(ENV)/ready)
 
-.PHONY: setup setup-full demo demo-det test test-slow test-faults test-install lint
+.PHONY: setup setup-full demo demo-det test coverage test-slow test-faults test-install lint
 
 setup: $(READY)
 
@@ -45,9 +45,14 @@ demo-det: $(FULL) data/miniature-coco
 # One thread per worker: OpenMP's threads wait actively, so several workers would block each other on all cores.
 # Neighboring tests share fixtures, so each worker begins with a part of its own, and helps the others at the end.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
+SUITE := -m "not install and not slow and not fault"
 
 test: $(FULL)
-	$(PYTEST) -m "not install and not slow and not fault" --cov --cov-report=term-missing:skip-covered
+	$(PYTEST) $(SUITE)
+
+# The same, with the lines that no test runs, in twice the time. The tools' own processes count.
+coverage: $(FULL)
+	$(PYTEST) $(SUITE) --cov --cov-report=term-missing:skip-covered
 
 # Compiles every backbone to machine code, and evaluates every published segmentor and detector.
 test-slow: $(FULL)

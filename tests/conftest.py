@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import runs
+from mmengine.registry import DefaultScope
 
 from mmvisattn.datasets.miniature import write_miniature
 from mmvisattn.without_torchvision import import_mmpretrain
@@ -33,6 +34,13 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def scopes_end():
+    """A default scope that a test sets ends with it. mmengine has no public way to end one."""
+    yield
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(autouse=True, scope='session')

@@ -31,7 +31,6 @@ from mmvisattn.inference import (
     video,
 )
 from mmvisattn.inference.predictor import SMALLEST_TILE
-from mmvisattn.restoration.pictures import image_files
 
 
 def save_json(target: Path, **data: Any) -> None:
@@ -78,23 +77,16 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def is_video(path: Path) -> bool:
-    return path.suffix.lower() in video.SUFFIXES
-
-
 def inputs_of(path: Path) -> list[Path]:
     """The images and videos of a folder, or the one file."""
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise UsageError(f'there is no image, video or folder {path}')
-    videos = sorted(file for file in path.iterdir() if is_video(file))
     try:
-        return [*image_files(path), *videos]
+        return video.images_and_videos(path)
     except FileNotFoundError as error:
-        if videos:
-            return videos
-        raise UsageError(f'{error}, and no videos') from error
+        raise UsageError(str(error)) from error
 
 
 def outputs_of(paths: list[Path], args: argparse.Namespace, results: type[Result]) -> dict[Path, list[Path]]:
@@ -103,9 +95,9 @@ def outputs_of(paths: list[Path], args: argparse.Namespace, results: type[Result
     outputs = {}
     for path in paths:
         name = path.stem if are_unique else path.name
-        suffix = '.mp4' if is_video(path) else path.suffix if results is RestorationResult else '.png'
+        suffix = '.mp4' if video.is_video(path) else path.suffix if results is RestorationResult else '.png'
         outputs[path] = [args.out / f'{name}{suffix}']
-        if args.data and not is_video(path) and results in DATA:
+        if args.data and not video.is_video(path) and results in DATA:
             folder, suffix, _ = DATA[results]
             outputs[path].append(args.out / folder / f'{name}{suffix}')
     return outputs
@@ -234,7 +226,7 @@ def main() -> None:
     check_outputs(outputs, args.out)
     work = Work(args, predictor, outputs)
     left = [path for path in paths if any(map(work.is_wanted, outputs[path]))]
-    videos = [path for path in left if is_video(path)]
+    videos = [path for path in left if video.is_video(path)]
     if args.data and videos:
         print('--data writes the data of images only; of videos the painted frames are written', file=sys.stderr)
     work.images([path for path in left if path not in videos])

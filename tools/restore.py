@@ -20,9 +20,10 @@ from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_we
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import Parser, UsageError, check_file, check_folder, did_you_mean, nearest
 from mmvisattn.inference import video
+from mmvisattn.inference.loading import checked_device
 from mmvisattn.restoration.from_checkpoint import restormer_settings
 from mmvisattn.restoration.image_restorer import ImageRestorer
-from mmvisattn.restoration.pictures import Picture, check_format, image_files, read_picture, write_picture
+from mmvisattn.restoration.pictures import Picture, check_format, read_picture, write_picture
 from mmvisattn.restoration.restoring import bytes_per_pixel, restore_picture
 from mmvisattn.restoration.tiling import BLENDINGS, tile_for_memory
 from mmvisattn.weights import DownloadError, find_model, list_models, official_weights, read_checkpoint
@@ -114,13 +115,9 @@ def build(args: argparse.Namespace) -> ImageRestorer:
                          f'in_channels={model.backbone.in_channels}')
     model.tile, model.tile_overlap, model.tile_blending = args.tile, args.tile_overlap, args.tile_blending
     try:
-        return model.eval().to(args.device)
-    except (RuntimeError, AssertionError) as error:  # as torch names devices that it does not know, or does not find
-        raise UsageError(f'--device {args.device}: {" ".join(str(error).split())}') from error
-
-
-def is_video(path: Path) -> bool:
-    return path.suffix.lower() in video.SUFFIXES
+        return model.eval().to(checked_device(args.device))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def files_to_restore(args: argparse.Namespace) -> list[tuple[Path, Path, Path | None]]:
@@ -129,7 +126,7 @@ def files_to_restore(args: argparse.Namespace) -> list[tuple[Path, Path, Path | 
         raise UsageError(f'there is no image, video or folder {args.input}')
     if args.input.is_file():
         check_file('OUTPUT', args.output)
-        if is_video(args.input):
+        if video.is_video(args.input):
             if args.output.suffix.lower() != '.mp4':
                 raise UsageError(f'OUTPUT {args.output}: videos are written as .mp4')
         else:
@@ -141,21 +138,18 @@ def files_to_restore(args: argparse.Namespace) -> list[tuple[Path, Path, Path | 
     if args.output.is_file():
         raise UsageError(f'{args.input} is a folder, but {args.output} is a file')
     check_folder('OUTPUT', args.output)
-    videos = sorted(path for path in args.input.iterdir() if is_video(path))
     try:
-        images = image_files(args.input)
+        sources = video.images_and_videos(args.input)
     except FileNotFoundError as error:
-        if not videos:
-            raise UsageError(f'{error}, and no videos') from error
-        images = []
-    return [*((path, args.output / path.name, args.right and args.right / path.name) for path in images),
-            *((path, args.output / f'{path.stem}.mp4', args.right and args.right / path.name) for path in videos)]
+        raise UsageError(str(error)) from error
+    return [(path, args.output / (f'{path.stem}.mp4' if video.is_video(path) else path.name),
+             args.right and args.right / path.name) for path in sources]
 
 
 def size_of(path: Path) -> tuple[int, int]:
     """Height and width of an image or a video; nothing of it is decoded. (0, 0) if it cannot be read."""
     try:
-        if is_video(path):
+        if video.is_video(path):
             return video.size_of(path)
         with Image.open(path) as image:
             return image.height, image.width
@@ -223,7 +217,7 @@ def restore_file(model: ImageRestorer, source: Path, target: Path, right: Path |
     if target.exists() and (not args.overwrite or target.samefile(source)):
         raise ValueError(f'{target} exists already'
                          + (' and is the input itself' if target.samefile(source) else '; --overwrite replaces it'))
-    (restore_video if is_video(source) else restore_image)(model, source, target, right, AMP.get(args.amp))
+    (restore_video if video.is_video(source) else restore_image)(model, source, target, right, AMP.get(args.amp))
 
 
 def main() -> None:

@@ -69,7 +69,12 @@ def _fill(model: nn.Module, name: object, path: str | Path | None,
         fill(model, path)
 
 
-def _checked(device: str | torch.device) -> str | torch.device:
+def checked_device(device: str | torch.device) -> str | torch.device:
+    """The device, which PyTorch knows and finds.
+
+    Raises:
+        ValueError: if it does not.
+    """
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch's words for a device that it does not know or find
@@ -101,7 +106,7 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
         return load_exported(model)
     config, entry = _config_and_entry(model)
     path = _weights_path(entry, weights, model)
-    device = _checked(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    device = checked_device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if config is None:
         assert entry and entry.backbone
         backbone = MODELS.build(dict(entry.backbone))

@@ -6,8 +6,28 @@ import cv2
 import numpy as np
 
 from mmvisattn.files import written_whole
+from mmvisattn.restoration.pictures import image_files
 
 SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
+
+
+def is_video(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def images_and_videos(folder: Path) -> list[Path]:
+    """The image files of a folder, then the videos, without its subfolders.
+
+    Raises:
+        FileNotFoundError: if there is neither.
+    """
+    videos = sorted(path for path in folder.iterdir() if is_video(path))
+    try:
+        return [*image_files(folder), *videos]
+    except FileNotFoundError as error:
+        if videos:
+            return videos
+        raise FileNotFoundError(f'{error}, and no videos') from error
 
 
 def open_video(path: Path) -> cv2.VideoCapture:

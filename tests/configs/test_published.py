@@ -6,18 +6,14 @@ import sys
 import pytest
 from helpers.counting import count
 from helpers.published import PUBLISHED
-from helpers.reduced import CONFIGS, ROOT
+from helpers.reduced import CONFIGS, ROOT, larger_are_slow
 from mmengine.config import Config
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import init_default_scope
 
 from mmvisattn.config import without_sync_bn
 from mmvisattn.without_torchvision import import_mmpretrain
 
 pytest.importorskip('mmdet')
-@pytest.fixture(autouse=True)
-def scope():
-    yield
-    DefaultScope._instance_dict.clear()
 
 
 def counted(name, *size):
@@ -26,12 +22,15 @@ def counted(name, *size):
     return count(without_sync_bn(cfg.model), *size)
 
 
+MARKS = {param.values[0]: param.marks for param in larger_are_slow(list(PUBLISHED))}
+
+
 def dense(family):
     """The published segmentors and detectors of a family, with their parameters and multiply-adds."""
-    return [pytest.param(name, model['Metadata']['Parameters (M)'], model['Metadata']['MACs (G)'], id=name)
-            for name, model in PUBLISHED.items()
-            if name.startswith(family) and 'ImageNet' not in str(model['Metadata']['Training Data'])
-            and 'MACs (G)' in model['Metadata']]
+    published = {name: model['Metadata'] for name, model in PUBLISHED.items() if name.startswith(family)}
+    return [pytest.param(name, metadata['Parameters (M)'], metadata['MACs (G)'], id=name, marks=MARKS[name])
+            for name, metadata in published.items()
+            if 'ImageNet' not in str(metadata['Training Data']) and 'MACs (G)' in metadata]
 
 
 CLASSIFIERS = {name: model['Metadata'] for name, model in PUBLISHED.items()
@@ -42,7 +41,7 @@ COUNTED = {'smt-small': (22.55, 4.84), 'crossformer-pp-small': (23.3, 4.43), 'cr
            'smt-large': (80.59, 17.91), 'smt-tiny': (11.5, 2.46)}
 
 
-@pytest.mark.parametrize('name', [name for name, metadata in CLASSIFIERS.items() if 'MACs (G)' in metadata])
+@pytest.mark.parametrize('name', larger_are_slow([name for name, metadata in CLASSIFIERS.items() if 'MACs (G)' in metadata]))
 def test_classifiers(name):
     pytest.importorskip('mmpretrain')
     import_mmpretrain()

@@ -5,10 +5,7 @@ from helpers.reduced import ROOT
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
 TOOL = ROOT / 'tools/export.py'
-CONFIG = f"""
-_base_ = '{ROOT}/configs/restormer/restormer-small_gaussian-blind_1xb8-2000_bsds-48x48.py'
-model = dict(backbone=dict(embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1))
-"""
+CONFIG = f"_base_ = '{ROOT}/configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'\n"
 
 
 def test_files_and_their_report(run_tool, tmp_path):

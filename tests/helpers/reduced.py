@@ -1,7 +1,9 @@
 """Configs made small enough to run a step of each."""
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
@@ -13,6 +15,22 @@ CLASSIFIERS = [path for path in CONFIGS if re.search(r'_in\d+k|-imagenet-', path
 DETECTORS = [path for path in CONFIGS if re.search(r'-\d+e_', path.stem) and path not in CLASSIFIERS]
 RESTORERS = [path for path in CONFIGS if re.match(r'(restormer(-small|-light)?|dncnn)_', path.stem)]
 SEGMENTORS = [path for path in CONFIGS if path not in [*CLASSIFIERS, *DETECTORS, *RESTORERS]]
+SIZES = ('tiny', 'small', 'base', 'large', 'huge')
+
+
+def path_of(name: str) -> Path:
+    """The config of this name."""
+    return next(path for path in CONFIGS if path.stem == name)
+
+
+def larger_are_slow(names: Sequence[str]) -> list:
+    """The names of configs as a test's parameters. Those that differ from a smaller one in size or batch alone are slow."""
+    size = rf'-({"|".join(SIZES)})(?=[-_])'
+    smallest: dict[str, str] = {}
+    kinds = {name: re.sub(r'_\d+xb\d+', '', re.sub(size, '', name)) for name in names}
+    for name in sorted(names, key=lambda name: SIZES.index(re.search(size, f'{name}-tiny_')[1])):  # some have one size only
+        smallest.setdefault(kinds[name], name)
+    return [pytest.param(name, marks=[] if name == smallest[kinds[name]] else pytest.mark.slow) for name in names]
 
 
 def groups_in_a_name(backbone: Config) -> str | None:

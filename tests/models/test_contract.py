@@ -333,10 +333,14 @@ def test_fully_sharded_in_bfloat16(case, training, process_group):
         assert all(p.grad is not None for p in model.parameters())
 
 
+# PyTorch's compiler takes long for the others.
+compiled_backbones = pytest.mark.parametrize('case', [
+    pytest.param(case, id=name, marks=[pytest.mark.slow] * (name != 'TopFormer')) for name, case in BACKBONES.items()])
+
+
 # Coverage would follow the compiler's own code, for twice the time; what is compiled runs in other tests too.
 @pytest.mark.no_cover
-@pytest.mark.parametrize('case', [
-    pytest.param(case, id=name, marks=[pytest.mark.slow] * (name == 'CrossFormer')) for name, case in BACKBONES.items()])
+@compiled_backbones
 def test_compiles_in_training_with_checkpointed_activations(case):
     torch._dynamo.reset()
     model = case.build_shortest(drop_path_rate=0.0, with_cp=True).train().double()
@@ -351,7 +355,7 @@ def test_compiles_in_training_with_checkpointed_activations(case):
 
 
 @pytest.mark.no_cover
-@every_backbone
+@compiled_backbones
 @pytest.mark.parametrize('backend, other_size, limits', [
     ('aot_eager', (130, 96), {}),
     pytest.param('inductor', (96, 160), dict(atol=1e-3, rtol=1e-3), marks=pytest.mark.slow)], ids=['aot_eager', 'inductor'])

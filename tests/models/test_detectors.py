@@ -9,7 +9,7 @@ from helpers.cases import BACKBONES
 from helpers.reduced import ROOT
 from mmcv.ops import RoIAlign
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 
 mmdet = pytest.importorskip('mmdet')
@@ -18,8 +18,6 @@ mmdet = pytest.importorskip('mmdet')
 @pytest.fixture(autouse=True)
 def scope():
     init_default_scope('mmdet')
-    yield
-    DefaultScope._instance_dict.clear()
 
 
 def detector(backbone, neck):

@@ -135,34 +135,25 @@ def command(name: str, data_root: Path) -> list[str]:
 
 
 @pytest.fixture(scope='module')
-def outcomes(run_tool_in, miniature, tmp_path_factory):
-    """What each case ended with, and the files that are there after all."""
-    folder = tmp_path_factory.mktemp('misuse')
-    write_files(folder)
+def folder(tmp_path_factory):
+    """A folder with the files that the cases name."""
+    path = tmp_path_factory.mktemp('misuse')
+    write_files(path)
+    return path
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_misuse_is_one_line(run_tool_in, folder, miniature, name):
     before = set(folder.rglob('*'))
-    done = {name: run_tool_in(folder, *command(name, miniature)) for name in CASES}
+    done = run_tool_in(folder, *command(name, miniature))
     new = {path.relative_to(folder).parts[0] for path in set(folder.rglob('*')) - before}
-    return done, new
-
-
-@pytest.mark.parametrize('name', [name for name in CASES if not name.startswith('debug')])
-def test_misuse_is_one_line(outcomes, name):
-    done = outcomes[0][name]
-    errors = done.stderr
+    errors, words = done.stderr, CASES[name][2]
     lines = errors.strip().splitlines()
-    assert done.returncode == 1 and len(lines) == 1 and lines[0].startswith('error: '), errors
-    assert all(word in lines[0] for word in CASES[name][2]), lines[0]
-
-
-@pytest.mark.parametrize('name', [name for name in CASES if name.startswith('debug')])
-def test_debug_shows_the_traceback(outcomes, name):
-    done = outcomes[0][name]
-    assert done.returncode == 1 and done.stderr.startswith('Traceback')
-    assert all(word in done.stderr for word in CASES[name][2]), done.stderr
-
-
-def test_nothing_is_left_behind(outcomes):
-    assert outcomes[1] <= {'work_dirs'}
+    assert done.returncode == 1 and new <= {'work_dirs'}, errors
+    if '--debug' in CASES[name][1]:
+        assert lines[0].startswith('Traceback') and all(word in errors for word in words), errors
+    else:
+        assert len(lines) == 1 and lines[0].startswith('error: ') and all(word in lines[0] for word in words), errors
 
 
 def test_a_torn_last_line_of_a_log_is_left_out(tmp_path):

@@ -19,6 +19,11 @@ POINTS = range(47, 77)  # 30 of them
 QUICK = (55, 71)
 
 
+def points(fault):
+    """The moments of writing as a test's parameters; two of them are in the suite."""
+    return [pytest.param(at, marks=[] if at in QUICK else pytest.mark.fault(fault)) for at in POINTS]
+
+
 @pytest.fixture(autouse=True)
 def imported():
     """So that forked processes have everything imported."""
@@ -64,45 +69,25 @@ def test_old_checkpoints_go_only_when_new_ones_stand(tmp_path):
     assert called[POINTS[0] - 1:POINTS[-1]].count('remove') == 2 and called[POINTS[0] - 2] == 'remove'
 
 
-def check_kill(folder, at):
-    """Kill at a moment of writing; go on; nothing is lost and nothing left over."""
-    assert train(folder, at) == KILLED
-    found, passed_over = newest_checkpoint(folder / 'run')
-    assert not passed_over and found.iteration >= reported(folder)
-    assert os.path.isfile((folder / 'run/last_checkpoint').read_text())
-    assert train(folder, resume=True, load_from=str(found.path)) == 0
-    assert newest_checkpoint(folder / 'run')[0].iteration == reported(folder) == 6
-    assert_whole(folder)
-
-
-@pytest.mark.parametrize('at', QUICK)
+@pytest.mark.parametrize('at', points('killed before a write, sync, rename or deletion'))
 def test_kills_lose_nothing(tmp_path, at):
-    check_kill(tmp_path, at)
+    """Kill at a moment of writing; go on; nothing is lost and nothing left over."""
+    assert train(tmp_path, at) == KILLED
+    found, passed_over = newest_checkpoint(tmp_path / 'run')
+    assert not passed_over and found.iteration >= reported(tmp_path)
+    assert os.path.isfile((tmp_path / 'run/last_checkpoint').read_text())
+    assert train(tmp_path, resume=True, load_from=str(found.path)) == 0
+    assert newest_checkpoint(tmp_path / 'run')[0].iteration == reported(tmp_path) == 6
+    assert_whole(tmp_path)
 
 
-@pytest.mark.fault('killed before a write, sync, rename or deletion')
-@pytest.mark.parametrize('at', [at for at in POINTS if at not in QUICK])
-def test_kills_at_every_point_lose_nothing(tmp_path, at):
-    check_kill(tmp_path, at)
-
-
-def check_error(folder, at):
-    """The disk is full at a moment of writing: the training ends well, and what is saved later stands."""
-    assert train(folder, at, full_disk) == 0
-    found, passed_over = newest_checkpoint(folder / 'run')
-    assert not passed_over and found.iteration == 6
-    assert os.path.isfile((folder / 'run/last_checkpoint').read_text())
-
-
-@pytest.mark.parametrize('at', QUICK)
+@pytest.mark.parametrize('at', points('disk full at a write, sync, rename or deletion'))
 def test_errors_lose_nothing(tmp_path, at):
-    check_error(tmp_path, at)
-
-
-@pytest.mark.fault('disk full at a write, sync, rename or deletion')
-@pytest.mark.parametrize('at', [at for at in POINTS if at not in QUICK])
-def test_errors_at_every_point_lose_nothing(tmp_path, at):
-    check_error(tmp_path, at)
+    """The disk is full at a moment of writing: the training ends well, and what is saved later stands."""
+    assert train(tmp_path, at, full_disk) == 0
+    found, passed_over = newest_checkpoint(tmp_path / 'run')
+    assert not passed_over and found.iteration == 6
+    assert os.path.isfile((tmp_path / 'run/last_checkpoint').read_text())
 
 
 def test_a_full_disk_is_told_and_the_next_interval_tries_again(tmp_path):

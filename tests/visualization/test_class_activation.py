@@ -17,8 +17,6 @@ TOOL = Path(mmpretrain.__file__).parent / '.mim/tools/visualization/vis_cam.py'
 LAYERS = dict(re.findall(r'^\| (\w+) \| `([\w.]+)` \|', (ROOT / 'docs/classification.md').read_text(), re.MULTILINE))
 
 
-@pytest.mark.skipif('use_cuda=use_cuda' in TOOL.read_text(),
-                    reason="the tool of OpenMMLab's mmpretrain passes an argument that grad-cam 1.5 has no more")
 @pytest.mark.parametrize('family', ['CrossFormer', 'SMT', 'TopFormer'])
 def test_class_activation_maps(family, run_tool, tmp_path, miniature_imagenet):
     import_mmpretrain()

@@ -105,7 +105,13 @@ def load(model: nn.Module, recording: dict):
     return load_official(model.model, dict(model=state)) if isinstance(model, Classifier) else load_official(model, state)
 
 
-@pytest.mark.parametrize('name', MODELS_OF_RECORDINGS)
+# Large models of which a smaller one differs in numbers alone.
+LARGE = ['crossformer_b', 'crossformer_l', 'crossformer_dense_b', 'restormer_restormer', 'restormer_restormer_biasfree',
+         'smt_b', 'smt_l', 'smt_imagenet_l']
+
+
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in MODELS_OF_RECORDINGS])
 def test_agrees_with_the_recording(name):
     recording = golden.read(name)
     with Uninitialized():

@@ -7,9 +7,8 @@ import pytest
 import torch
 from helpers import golden, official
 from helpers.published import PUBLISHED
-from helpers.reduced import CLASSIFIERS, ROOT
+from helpers.reduced import CLASSIFIERS, ROOT, larger_are_slow, path_of
 from helpers.runs import options
-from mmengine.registry import DefaultScope
 
 from mmvisattn.cli.arguments import load_weights
 from mmvisattn.models import SMT, CrossFormer, TopFormer
@@ -21,21 +20,11 @@ NAMES = [name for name, model in PUBLISHED.items() if 'Config' in model and not 
          and name not in {path.stem for path in CLASSIFIERS}]
 
 
-@pytest.fixture(autouse=True)
-def scope():
-    yield
-    DefaultScope._instance_dict.clear()
-
-
-def path_of(name):
-    return ROOT / PUBLISHED[name]['Config']
-
-
 def test_how_many_there_are():
     assert len(NAMES) == 41
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', larger_are_slow(NAMES))
 def test_loads_whole(name):
     model = official.model_of(path_of(name))
     state = official.checkpoint(model, name)

@@ -137,9 +137,8 @@ def test_compiles_as_one_graph():
     model = tiny()
     compiled = torch.compile(model, fullgraph=True, backend='eager')
     with torch.inference_mode():
-        for size in ((16, 16), (24, 40)):
-            image = torch.rand(1, 3, *size)
-            torch.testing.assert_close(compiled(image), model(image), atol=1e-5, rtol=1e-5)
+        image = torch.rand(1, 3, 24, 40)
+        torch.testing.assert_close(compiled(image), model(image), atol=1e-5, rtol=1e-5)
 
 
 def test_the_encoder_loads_the_encoder_of_a_whole_restormer():

@@ -32,6 +32,6 @@ val_evaluator = dict(protocol='deraining')
 test_evaluator = val_evaluator
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=False, begin=50, end=300),
+    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=False, begin=50, end=2000),
 ]
-train_cfg = dict(max_iters=300, val_interval=300)
+train_cfg = dict(max_iters=2000, val_interval=1000)
