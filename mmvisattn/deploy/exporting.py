@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -132,13 +133,9 @@ def metadata_of(model: DeployedModel, size: Size) -> dict[str, str]:
     return model.metadata | {name: json.dumps(value) for name, value in entries.items()}
 
 
-def onnx_model(program: ExportedProgram, names: Sequence[str], metadata: dict[str, str], opset: int = OPSET) -> Any:
-    """The ``onnx.ModelProto`` of a program with outputs of these names.
-
-    Raises:
-        ExportError: if ONNX lacks an operator.
-    """
-    require('onnxscript', '--format onnx')
+@lru_cache(maxsize=1)
+def _converted(program: ExportedProgram, names: tuple[str, ...], opset: int) -> Any:
+    """The ``onnx.ModelProto`` of a program, kept for the next format: the conversion takes longer than all else."""
     try:
         with _quiet():
             exported = torch.onnx.export(
@@ -153,6 +150,17 @@ def onnx_model(program: ExportedProgram, names: Sequence[str], metadata: dict[st
         del node.metadata_props[:]  # where each came from in Python: as long as the graph itself
     # Runtimes infer the shapes between. The recorded ones are wrong after the suppression of boxes, see ``suppressed``.
     del proto.graph.value_info[:]
+    return proto
+
+
+def onnx_model(program: ExportedProgram, names: Sequence[str], metadata: dict[str, str], opset: int = OPSET) -> Any:
+    """The ``onnx.ModelProto`` of a program with outputs of these names.
+
+    Raises:
+        ExportError: if ONNX lacks an operator.
+    """
+    require('onnxscript', '--format onnx')
+    proto = copy.deepcopy(_converted(program, tuple(names), opset))
     for name, text in metadata.items():
         proto.metadata_props.add(key=PREFIX + name, value=text)
     return proto

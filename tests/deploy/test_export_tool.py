@@ -1,11 +1,25 @@
 """tools/export.py as a process: what it writes, and how it fails."""
+import numpy as np
 import pytest
 from helpers.reduced import ROOT
+
+from mmvisattn.deploy import open_exported
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
 TOOL = ROOT / 'tools/export.py'
 CONFIG = f"_base_ = '{ROOT}/configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'\n"
+
+
+@pytest.mark.slow
+def test_a_file_for_each_size(run_tool, tmp_path):
+    done = run_tool(TOOL, 'segmentation', '--size', '64', '72', '--size', '96', '64', '--format', 'onnx')
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / 'exported').iterdir())) == 2
+    for size in ((64, 72), (96, 64)):
+        file = open_exported(tmp_path / f'exported/segmentation_{size[0]}x{size[1]}.onnx')
+        assert file.metadata['size'] == list(size)
+        assert file(np.zeros((1, 3, *size), np.float32))[0].shape == (1, *size)
 
 
 def test_files_and_their_report(run_tool, tmp_path):

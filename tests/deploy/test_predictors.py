@@ -7,8 +7,8 @@ from helpers.reduced import ROOT
 from mmengine.config import Config
 
 import mmvisattn
-from mmvisattn.deploy import deployed_model, export
-from mmvisattn.deploy.exporting import differences
+from mmvisattn.deploy import FORMATS, deployed_model, export
+from mmvisattn.deploy.exporting import differences, exported_program, files_of
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
@@ -16,7 +16,8 @@ SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_minia
 DETECTORS = {'FCOS': ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py',
              'RetinaNet': ROOT / 'configs/topformer/topformer-tiny_retinanet_8xb2-12e_coco.py',
              'ATSS': ROOT / 'configs/topformer/topformer-base_atss_1xb4-10e_bccd-640x480.py'}
-RESTORER = ROOT / 'configs/restormer/restormer-small_gaussian-blind_1xb8-2000_bsds-48x48.py'
+CLASSIFIER = ROOT / 'configs/topformer/topformer-tiny_1xb16-15e_miniature-imagenet-128x128.py'
+RESTORER = ROOT / 'configs/restormer/dncnn_gaussian25_1xb4-2400_bsds-48x48.py'
 
 
 @pytest.fixture(scope='module')
@@ -34,27 +35,54 @@ def loaded(path):
 
 
 def exported(predictor, path, output=None, with_preprocessing=False, size=(160, 160)):
-    format = 'openvino' if path.suffix == '.xml' else 'onnx'
+    format = next(name for name, (suffix, _) in FORMATS.items() if suffix == path.suffix)
     export(deployed_model(predictor, output, with_preprocessing), path, format, size)
     return mmvisattn.load(path)
 
 
-@pytest.mark.parametrize('name, output', [
-    pytest.param('model.onnx', 'logits', marks=pytest.mark.slow), ('model.xml', 'labels')])
-def test_labels(tmp_path, picture, name, output):
-    predictor = loaded(SEGMENTOR)
-    expected = predictor.predict(picture)
-    found = exported(predictor, tmp_path / name, output, with_preprocessing=output == 'labels').predict(picture)
+def same_labels(path, picture, expected):
+    found = mmvisattn.load(path).predict(picture)
     assert type(found) is type(expected) and found.classes == expected.classes and found.palette == expected.palette
     assert (found.labels == expected.labels).mean() > 0.999 and len(np.unique(found.labels)) > 1
 
 
+def test_labels(tmp_path, picture):
+    predictor = loaded(SEGMENTOR)
+    expected = predictor.predict(picture)
+    model, size = deployed_model(predictor, with_preprocessing=True), (160, 160)
+    program = exported_program(model, size)
+    for name, format in (('model.pt2', 'torch-export'), ('model.xml', 'openvino')):
+        export(model, tmp_path / name, format, size, program=program)
+        same_labels(tmp_path / name, picture, expected)
+
+
+@pytest.mark.slow
+def test_logits(tmp_path, picture):
+    predictor = loaded(SEGMENTOR)
+    exported(predictor, tmp_path / 'model.onnx', 'logits')
+    same_labels(tmp_path / 'model.onnx', picture, predictor.predict(picture))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name, format', [('model.onnx', 'onnx'), ('model.xml', 'openvino'), ('model.pt2', 'torch-export')])
+def test_half(tmp_path, picture, name, format):
+    """Files of half the size, with labels that differ where classes are almost equally likely."""
+    predictor, size = loaded(SEGMENTOR), (160, 160)
+    model = deployed_model(predictor)
+    program = exported_program(model, size)
+    export(model, tmp_path / name, format, size, program=program)
+    export(model, tmp_path / f'half_{name}', format, size, half=True)
+    whole, half = (sum(file.stat().st_size for file in files_of(tmp_path / stem)) for stem in (name, f'half_{name}'))
+    assert half < 0.7 * whole
+    found = mmvisattn.load(tmp_path / f'half_{name}').predict(picture).labels
+    assert (found == predictor.predict(picture).labels).mean() > 0.98
+
+
 def small_restorer():
     config = Config.fromfile(RESTORER)
-    config.model.backbone.update(embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1)
+    config.model.backbone.update(depth=3, dims=8)
     torch.manual_seed(0)
-    # Without its name, for which weights come with the package.
-    return mmvisattn.load(Config(config.to_dict()), device='cpu')
+    return mmvisattn.load(config, device='cpu')
 
 
 def test_a_restored_image(tmp_path, picture):
@@ -96,8 +124,8 @@ def test_boxes(tmp_path, picture, name):
 @pytest.mark.slow
 def test_probabilities(tmp_path, picture):
     pytest.importorskip('mmpretrain')
-    predictor = loaded(ROOT / 'configs/smt/smt-tiny_8xb128_in1k.py')
+    predictor = loaded(CLASSIFIER)
     expected = predictor.predict(picture).scores
-    for name, inside in (('model.onnx', False), ('inside.onnx', True)):
-        found = exported(predictor, tmp_path / name, with_preprocessing=inside, size=(224, 224)).predict(picture)
+    for name, inside in (('model.onnx', False), ('model.xml', True)):
+        found = exported(predictor, tmp_path / name, with_preprocessing=inside, size=(128, 128)).predict(picture)
         assert abs(found.scores - expected).max() <= 1e-4 * expected.max()
