@@ -23,9 +23,9 @@ def config_of_the_readme(name, folder):
     (folder / name).write_text(code.replace("'./configs", f"'{ROOT}/configs"))
 
 
-def image(path, seed, high=256, channels=3):
+def image(path, seed, high=256, channels=3, height=64):
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.random.default_rng(seed).integers(0, high, (64, 96, channels), dtype=np.uint8).squeeze())
+    cv2.imwrite(str(path), np.random.default_rng(seed).integers(0, high, (height, 96, channels), dtype=np.uint8).squeeze())
 
 
 def test_images_and_masks(tmp_path, run_tool):
@@ -49,10 +49,10 @@ def test_boxes_in_cocos_format(tmp_path, run_tool):
     config_of_the_readme('my_detector.py', tmp_path)
     for split in ('train', 'val'):
         for i in range(2):
-            image(tmp_path / f'data/mine/{split}/{i}.jpg', i)
-        boxes = [dict(id=i, image_id=i, category_id=i, bbox=[5, 6, 40, 30], area=1200, iscrowd=0) for i in range(2)]
+            image(tmp_path / f'data/mine/{split}/{i}.jpg', i, height=32)  # the config makes them 1333 pixels wide
+        boxes = [dict(id=i, image_id=i, category_id=i, bbox=[5, 2, 40, 15], area=600, iscrowd=0) for i in range(2)]
         (tmp_path / f'data/mine/{split}.json').write_text(json.dumps(dict(
-            images=[dict(id=i, file_name=f'{i}.jpg', width=96, height=64) for i in range(2)], annotations=boxes,
+            images=[dict(id=i, file_name=f'{i}.jpg', width=96, height=32) for i in range(2)], annotations=boxes,
             categories=[dict(id=0, name='cat'), dict(id=1, name='dog')])))
     short = options('data/mine', 1, **{'train_cfg.max_epochs': 1})
     done = run_tool(TRAIN, 'my_detector.py', *short)
