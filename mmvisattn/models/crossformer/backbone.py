@@ -39,9 +39,13 @@ MAX_ATTENTION_ELEMENTS = 2**26
 PerBlock = int | Sequence[int | Sequence[int]]
 
 
+# PyTorch has it from 2.7 on.
+is_exporting = getattr(torch.compiler, 'is_exporting', bool)
+
+
 def is_any_size(x: Tensor) -> bool:
     """Whether ``torch.export`` records a program for maps of any size."""
-    return torch.compiler.is_exporting() and any(isinstance(side, torch.SymInt) for side in x.shape[1:])
+    return is_exporting() and any(isinstance(side, torch.SymInt) for side in x.shape[1:])
 
 
 def progressive_group_sizes(policy: str, depths: Sequence[int], **sizes: Any) -> list[list[int]]:
