@@ -14,7 +14,9 @@ assert len(neck(model(torch.randn(2, 3, 32, 32)))) == 3
 """
 
 
-@pytest.mark.parametrize('hidden', [['mmseg', 'mmdet'], ['mmcv._ext']], ids='+'.join)
+@pytest.mark.parametrize('hidden', [
+    pytest.param(['mmseg'], marks=pytest.mark.slow), pytest.param(['mmdet'], marks=pytest.mark.slow), ['mmseg', 'mmdet'],
+    ['mmcv._ext']], ids='+'.join)
 def test_backbones_build_without(run_afresh, hidden):
     done = run_afresh('-c', HIDE.format(hidden=hidden) + BUILD)
     assert done.returncode == 0, done.stderr

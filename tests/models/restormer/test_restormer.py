@@ -133,12 +133,15 @@ def test_recomputed_activations_give_the_same_gradients():
 
 
 @pytest.mark.no_cover  # as in test_contract.py
-def test_compiles_as_one_graph():
+@pytest.mark.parametrize('sizes', [
+    [(24, 40)], pytest.param([(16, 16), (24, 40)], marks=pytest.mark.slow)], ids=['one size', 'two sizes'])
+def test_compiles_as_one_graph(sizes):
     model = tiny()
     compiled = torch.compile(model, fullgraph=True, backend='eager')
     with torch.inference_mode():
-        image = torch.rand(1, 3, 24, 40)
-        torch.testing.assert_close(compiled(image), model(image), atol=1e-5, rtol=1e-5)
+        for size in sizes:
+            image = torch.rand(1, 3, *size)
+            torch.testing.assert_close(compiled(image), model(image), atol=1e-5, rtol=1e-5)
 
 
 def test_the_encoder_loads_the_encoder_of_a_whole_restormer():
