@@ -24,7 +24,7 @@ from mmvisattn.layers import apply_channels_last, checkpointed, drop_path_rates,
 from mmvisattn.models.backbone import Backbone, InitCfg, arch_settings, check_images
 from mmvisattn.registry import MODELS
 
-from .cross_scale_embedding import CrossScaleEmbedding
+from .cross_scale_embedding import CrossScaleEmbedding, is_any_size
 from .dynamic_position_bias import DynamicPositionBias, bias_between_tokens
 from .grouping import Grouping, PaddedGrouping
 from .official_names import OFFICIAL_NAMES
@@ -37,15 +37,6 @@ MAX_ATTENTION_ELEMENTS = 2**26
 
 # A number for all blocks, one per stage, or one per block of a stage.
 PerBlock = int | Sequence[int | Sequence[int]]
-
-
-# PyTorch has it from 2.7 on.
-is_exporting = getattr(torch.compiler, 'is_exporting', bool)
-
-
-def is_any_size(x: Tensor) -> bool:
-    """Whether ``torch.export`` records a program for maps of any size."""
-    return is_exporting() and any(isinstance(side, torch.SymInt) for side in x.shape[1:])
 
 
 def progressive_group_sizes(policy: str, depths: Sequence[int], **sizes: Any) -> list[list[int]]:

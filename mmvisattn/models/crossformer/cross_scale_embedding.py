@@ -6,6 +6,14 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+# PyTorch has it from 2.7 on.
+is_exporting = getattr(torch.compiler, 'is_exporting', bool)
+
+
+def is_any_size(x: Tensor) -> bool:
+    """Whether ``torch.export`` records a program for maps of any size."""
+    return is_exporting() and any(isinstance(side, torch.SymInt) for side in x.shape[1:])
+
 
 class CrossScaleEmbedding(BaseModule):
     """Cross-scale embedding layer (CEL): convolutions of several kernel sizes and one stride, concatenated on channels.
@@ -32,7 +40,6 @@ class CrossScaleEmbedding(BaseModule):
         x = x.permute(0, 3, 1, 2)
         height, width = x.shape[-2:]
         down, right = ((side + self.stride - 1) // self.stride * self.stride - side for side in (height, width))
-        # torch.export for any size: no decision may depend on it.
-        if isinstance(height, torch.SymInt) or isinstance(width, torch.SymInt) or down or right:
+        if is_any_size(x) or down or right:  # no decision may depend on any size
             x = F.pad(x, (0, right, 0, down))
         return torch.cat([proj(x).permute(0, 2, 3, 1) for proj in self.projs], dim=-1)
