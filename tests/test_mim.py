@@ -2,14 +2,12 @@
 import json
 import os
 import subprocess
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from helpers import runs
 from helpers.published import PUBLISHED
+from helpers.serving import served
 from helpers.wheel import built_wheel, copy_of_the_tree
 
 pytestmark = pytest.mark.install
@@ -18,20 +16,13 @@ CONFIG = 'topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
 RELEASE = 'https://github.com/AFeng-x/SMT/releases/download/v1.0.0'
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture(scope='module')
 def release(tmp_path_factory):
     """A folder that stands for SMT's release, and its address on this machine."""
     folder = tmp_path_factory.mktemp('release')
     (folder / 'smt_tiny.pth').write_bytes(os.urandom(5000))
-    with ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f'http://127.0.0.1:{server.server_port}'
-        server.shutdown()
+    with served(folder) as url:
+        yield folder, url
 
 
 @pytest.fixture(scope='module')

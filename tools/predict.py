@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from mmengine.logging import MMLogger
@@ -31,6 +33,7 @@ from mmvisattn.inference import (
     video,
 )
 from mmvisattn.inference.predictor import SMALLEST_TILE
+from mmvisattn.weights.download import fetch, is_url
 
 
 def save_json(target: Path, **data: Any) -> None:
@@ -56,7 +59,7 @@ DATA: dict[type[Result], tuple[str, str, Callable[[Any, Path], None]]] = {
 
 def parse_args() -> argparse.Namespace:
     parser = Parser('Apply a model to images and videos, and paint what it finds.')
-    parser.add_argument('input', type=Path, help='an image, a video, or a folder of them (without its subfolders)')
+    parser.add_argument('input', help='an image or a video, by path or URL, or a folder of them (without its subfolders)')
     parser.add_argument('--model', default='segmentation',
                         help="a model's name (mmvisattn.list_models()), a config, or a task: segmentation, detection or "
                         'restoration by a small model that comes with the package (default: %(default)s)')
@@ -77,8 +80,14 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def inputs_of(path: Path) -> list[Path]:
-    """The images and videos of a folder, or the one file."""
+def inputs_of(source: str, fetched: Path) -> list[Path]:
+    """The images and videos of a folder, or the one file; what a URL names is put into the folder ``fetched``."""
+    if is_url(source):
+        try:
+            return [fetch(source, fetched / (Path(unquote(urlsplit(source).path)).name or 'input'))]
+        except FileNotFoundError as error:
+            raise UsageError(str(error)) from error
+    path = Path(source)
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -205,11 +214,7 @@ def check_outputs(outputs: dict[Path, list[Path]], out: Path) -> None:
         raise UsageError(f'two results would be written to {twice[0]}; rename one of the inputs')
 
 
-def main() -> None:
-    args = parse_args()
-    MMLogger.get_current_instance().setLevel('WARNING')
-    paths = inputs_of(args.input)
-    check_folder('--out', args.out)
+def predict(paths: list[Path], args: argparse.Namespace) -> None:
     model = read_config(Path(args.model)) if args.model.endswith('.py') else args.model
     try:
         with nullcontext() if isinstance(model, str) else config_errors(model):
@@ -235,6 +240,14 @@ def main() -> None:
     print(f'wrote {len(left) - work.failed} of {len(paths)} results to {args.out}{kept}')
     if work.failed:
         raise UsageError(f'{work.failed} of {len(paths)} inputs could not be done, see above')
+
+
+def main() -> None:
+    args = parse_args()
+    MMLogger.get_current_instance().setLevel('WARNING')
+    check_folder('--out', args.out)
+    with TemporaryDirectory() as fetched:
+        predict(inputs_of(args.input, Path(fetched)), args)
 
 
 if __name__ == '__main__':

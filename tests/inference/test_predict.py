@@ -1,14 +1,12 @@
 """What ``mmvisattn.load(…).predict(…)`` says is what ``tools/test.py`` measures, however an image is given."""
-import http.server
 import json
-import threading
-from functools import partial
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from helpers.reduced import ROOT
+from helpers.serving import served
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -130,16 +128,12 @@ def test_the_cameras_rotation_is_applied(picture, tmp_path, segmentor):
 
 
 def test_a_url(files, picture, segmentor, restorer):
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(files))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f'http://127.0.0.1:{server.server_port}'
+    with served(files) as url:
         assert np.array_equal(segmentor.predict(f'{url}/0.png').image, picture)
         assert restorer.predict(f'{url}/0.png').restored.pixels.shape == (90, 120, 3)
         for predictor in (segmentor, restorer):
             with pytest.raises((ValueError, FileNotFoundError), match='nothing.png'):
                 predictor.predict(f'{url}/nothing.png')
-        server.shutdown()
 
 
 @pytest.mark.parametrize('batch_size', [1, 3])

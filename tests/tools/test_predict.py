@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers.reduced import ROOT
 from helpers.runs import assert_refused
+from helpers.serving import served
 
 PREDICT = ROOT / 'tools/predict.py'
 
@@ -47,6 +48,14 @@ def test_a_folder_is_predicted_and_what_fails_is_reported(inputs, run_tool, tmp_
     assert done.returncode == 0, done.stderr
     assert 'wrote 1 of 4' in done.stdout and '3 were there already' in done.stdout
     assert (tmp_path / 'out/a.png').stat().st_mtime_ns == before
+
+
+def test_a_url_is_predicted(inputs, run_tool, tmp_path):
+    with served(inputs) as url:
+        done = run_tool(PREDICT, f'{url}/a.png', '--out', 'out')
+        assert done.returncode == 0, done.stderr
+        assert_refused(run_tool(PREDICT, f'{url}/nothing.png', '--out', 'out'), 'nothing.png', '404')
+    assert written(tmp_path / 'out') == ['a.png']
 
 
 def test_objects_are_written_in_cocos_format(inputs, run_tool, tmp_path):
