@@ -1,4 +1,5 @@
 """Fixtures that several tests share."""
+import gc
 import subprocess
 from collections import defaultdict
 from functools import partial
@@ -17,6 +18,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if marker := item.get_closest_marker('fault'):
             item.user_properties.append(('fault', [marker.args[0], marker.kwargs.get('tries', 1)]))
+
+
+def pytest_collection_finish():
+    """Take what all tests share out of the garbage collector's sight: mmengine collects for each data set that it builds."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -1,5 +1,6 @@
 """Whole segmentors' and detectors' checkpoints as the papers' authors' code writes them."""
 import argparse
+import math
 import re
 from collections import OrderedDict
 
@@ -44,9 +45,12 @@ def backbone_shapes(model: nn.Module, name: str) -> dict[str, list[int]]:
     return shapes
 
 
+POOL = np.random.default_rng(0).standard_normal(2**20, dtype=np.float32)
+
+
 def drawn_fast(seed: int, shape: list[int]) -> np.ndarray:
-    """Random numbers that no recording was made with, in a fifth of the time."""
-    return np.random.Generator(np.random.SFC64(seed)).standard_normal(shape, dtype=np.float32)
+    """Random numbers that no recording was made with, from a place in a pool, because large models take seconds to draw."""
+    return POOL.take(np.arange(math.prod(shape)) + seed % len(POOL), mode='wrap').reshape(shape)
 
 
 def checkpoint(model: nn.Module, name: str) -> dict[str, Tensor]:

@@ -96,8 +96,8 @@ def reduced_detector(path: Path, data_root: Path) -> Config:
 
 
 def reduced(path: Path, data_root: Path, crop: int = 64) -> Config:
-    """The config with at most three blocks per stage, crops of ``crop`` pixels, batches of 2, no worker processes, and other
-    data of the same layout."""
+    """The config with at most three blocks per stage, narrow heads, crops of ``crop`` pixels, batches of 2, no worker
+    processes, and other data of the same layout."""
     cfg = Config.fromfile(path)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         replace_data(loader, data_root)
@@ -107,5 +107,8 @@ def reduced(path: Path, data_root: Path, crop: int = 64) -> Config:
             if 'scale' in step:
                 step.scale = (2 * crop, crop)
     cfg.model.data_preprocessor.size = (crop, crop)
+    for head in (cfg.model.decode_head, cfg.model.get('auxiliary_head') or {}):
+        if head.get('type') in ('UPerHead', 'FCNHead'):
+            head.channels = 64
     shallow(cfg.model)
     return cfg

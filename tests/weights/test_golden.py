@@ -11,7 +11,7 @@ from torch import nn
 from mmvisattn.weights import load_official
 from mmvisattn.without_torchvision import import_mmpretrain
 
-TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-3}
+TOLERANCES = {torch.float32: 1e-3, torch.float64: 1e-6}
 
 
 class WithNeck(nn.Module):
@@ -121,7 +121,7 @@ def test_agrees_with_the_recording(name):
     assert len(report.loaded) == len(model.state_dict()) and not report.absent
     for dtype, tolerance in TOLERANCES.items():
         model.to(dtype)
-        for case in recording['cases']:
+        for case in recording['cases'] if dtype is torch.float64 else recording['cases'][:1]:
             with torch.inference_mode():
                 outputs = model(golden.case_input(case).to(dtype))
                 golden.assert_agree([outputs] if torch.is_tensor(outputs) else outputs, case, tolerance)
