@@ -1,6 +1,9 @@
 """The package without some of its dependencies: each process hides some packages."""
+from functools import partial
+
 import pytest
 from helpers.reduced import ROOT
+from helpers.runs import Zygote
 
 from mmvisattn.dependencies import _is_openmmlab
 
@@ -14,26 +17,45 @@ assert len(neck(model(torch.randn(2, 3, 32, 32)))) == 3
 """
 
 
+@pytest.fixture(scope='module')
+def zygote_of_mmengine():
+    started = Zygote('mmengine.model')
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def run(zygote_of_mmengine, tmp_path):
+    """Run code in a process that has imported nothing but torch and mmengine."""
+    return partial(zygote_of_mmengine.run, tmp_path)
+
+
 @pytest.mark.parametrize('hidden', [
     pytest.param(['mmseg'], marks=pytest.mark.slow), pytest.param(['mmdet'], marks=pytest.mark.slow), ['mmseg', 'mmdet'],
     ['mmcv._ext']], ids='+'.join)
-def test_backbones_build_without(run_afresh, hidden):
-    done = run_afresh('-c', HIDE.format(hidden=hidden) + BUILD)
+def test_backbones_build_without(run, hidden):
+    done = run('-c', HIDE.format(hidden=hidden) + BUILD)
     assert done.returncode == 0, done.stderr
 
 
+def assert_named(done, package, extra):
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert f"needs the package '{package}'" in last and f"pip install 'mmvisattn[{extra}]'" in last
+
+
 @pytest.mark.parametrize('hidden, code, extra', [
-    ('mmengine', 'import mmvisattn.registry', 'seg'),
     ('mmcv', 'import mmvisattn.models', 'seg'),
     ('mmseg', "from mmengine.registry import MODELS; MODELS.build(dict(type='mmvisattn.SimpleHead'))", 'seg'),
     ('mmseg', "from mmengine.registry import DATASETS; DATASETS.build(dict(type='mmvisattn.CamVidDataset'))", 'seg'),
     ('mmdet', "from mmengine.registry import DATASETS; DATASETS.build(dict(type='mmvisattn.BloodCellDataset'))", 'det'),
-], ids=['mmengine', 'mmcv', 'head', 'data set', 'boxes'])
-def test_what_is_missing_is_named_with_the_command(run_afresh, hidden, code, extra):
-    done = run_afresh('-c', HIDE.format(hidden=[hidden]) + code)
-    assert done.returncode != 0
-    last = done.stderr.strip().splitlines()[-1]
-    assert f"needs the package '{hidden}'" in last and f"pip install 'mmvisattn[{extra}]'" in last
+], ids=['mmcv', 'head', 'data set', 'boxes'])
+def test_what_is_missing_is_named_with_the_command(run, hidden, code, extra):
+    assert_named(run('-c', HIDE.format(hidden=[hidden]) + code), hidden, extra)
+
+
+def test_mmengine_is_named_with_the_command(run_afresh):
+    assert_named(run_afresh('-c', HIDE.format(hidden=['mmengine']) + 'import mmvisattn.registry'), 'mmengine', 'seg')
 
 
 SEGMENTOR = 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py'
@@ -45,17 +67,17 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 """
 
 
-def train(run_afresh, hidden, *arguments, tool='train.py'):
+def train(run, hidden, *arguments, tool='train.py'):
     """What is told by a tool in an environment without some packages."""
     argv = [str(ROOT / 'tools' / tool), *map(str, arguments)]
-    done = run_afresh('-c', HIDE.format(hidden=hidden) + TRAIN.format(argv=argv))
+    done = run('-c', HIDE.format(hidden=hidden) + TRAIN.format(argv=argv))
     assert done.returncode == 1
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_data_sets_for_detection_name_the_command_that_builds_the_operators(run_afresh):
+def test_data_sets_for_detection_name_the_command_that_builds_the_operators(run):
     build = "from mmengine.registry import DATASETS; DATASETS.build(dict(type='mmvisattn.BloodCellDataset'))"
-    done = run_afresh('-c', HIDE.format(hidden=['mmcv._ext']) + build)
+    done = run('-c', HIDE.format(hidden=['mmcv._ext']) + build)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode != 0 and 'BloodCellDataset needs' in last
     assert 'make setup-full' in last and 'pip install --no-build-isolation' in last
@@ -64,22 +86,22 @@ def test_data_sets_for_detection_name_the_command_that_builds_the_operators(run_
 @pytest.mark.parametrize('hidden, words', [
     (['mmdet', 'mmcv._ext'], ("needs the package 'mmdet'", "pip install 'mmvisattn[det]'")),
     (['mmcv._ext'], ("needs mmcv's compiled operators", 'pip install --no-build-isolation'))], ids='+'.join)
-def test_training_a_detector_names_the_command(run_afresh, hidden, words):
-    told = train(run_afresh, hidden, ROOT / DETECTOR)
+def test_training_a_detector_names_the_command(run, hidden, words):
+    told = train(run, hidden, ROOT / DETECTOR)
     assert told.startswith('error: the config needs') and 'make setup-full' in told
     assert all(word in told for word in words)
 
 
-def test_predicting_with_a_detector_names_the_command(run_afresh):
-    told = train(run_afresh, ['mmcv._ext'], ROOT / 'README.md', '--model', 'detection', tool='predict.py')
+def test_predicting_with_a_detector_names_the_command(run):
+    told = train(run, ['mmcv._ext'], ROOT / 'README.md', '--model', 'detection', tool='predict.py')
     assert told.startswith('error: detection needs') and 'make setup-full' in told
 
 
 @pytest.mark.skipif(_is_openmmlab(), reason="all of OpenMMLab's last mmsegmentation imports the operators")
 @pytest.mark.parametrize('option, part', [
     ('model.decode_head.type=PSAHead', 'PSAHead'), ('model.decode_head.conv_cfg.type=mmcv.DCN', 'DCN')])
-def test_a_segmentor_with_operators_names_the_command(run_afresh, option, part):
-    told = train(run_afresh, ['mmdet', 'mmcv._ext'], ROOT / SEGMENTOR, '--cfg-options', option)
+def test_a_segmentor_with_operators_names_the_command(run, option, part):
+    told = train(run, ['mmdet', 'mmcv._ext'], ROOT / SEGMENTOR, '--cfg-options', option)
     assert told.startswith(f'error: {part} in the config needs') and 'make setup-full' in told
 
 

@@ -21,11 +21,15 @@ def run_afresh(folder: Path, *args: object, timeout: float = 300) -> subprocess.
 
 
 class Zygote:
-    """Runs tools in processes of their own that need not import torch and all the rest first: see ``helpers.zygote``."""
+    """Runs tools in processes of their own that need not import torch and all the rest first: see ``helpers.zygote``.
 
-    def __init__(self):
-        self.process = subprocess.Popen([sys.executable, Path(__file__).with_name('zygote.py')], env=environment(),
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    Args:
+        modules: what is imported once; default: everything.
+    """
+
+    def __init__(self, *modules: str):
+        self.process = subprocess.Popen([sys.executable, Path(__file__).with_name('zygote.py'), *modules],
+                                        env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     def run(self, folder: Path, *args: object, timeout: float = 300) -> subprocess.CompletedProcess:
         """As ``run_afresh``."""

@@ -9,9 +9,12 @@ RANDOM = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_, nn.
 
 
 class Uninitialized(TorchFunctionMode):
-    """What is built within has the memory's content for random weights; constants and buffers are as ever."""
+    """What is built within has zeros for random weights; constants and buffers are as ever.
+
+    The memory's content would do for weights that are loaded, but processors are slow with numbers below the normal ones.
+    """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in RANDOM:
-            return args[0] if args else kwargs['tensor']
+            return (args[0] if args else kwargs['tensor']).data.zero_()
         return func(*args, **(kwargs or {}))

@@ -1,4 +1,5 @@
-"""A process that imports what the tools import, once, and forks a child for each run of a tool: ``helpers.runs`` starts it.
+"""A process that imports what the tools import, or the modules of its arguments, once, and forks a child for each run:
+``helpers.runs`` starts it.
 
 A line of its input tells a run, in JSON; it answers with a line when the child has started, its process id, and with another
 when it has ended, its return code. Nothing runs here but imports, so that a child starts as a new process does after them.
@@ -106,8 +107,12 @@ if __name__ == '__main__':
     atexit.register(end_quickly)  # the first to be registered is the last to be called
     answers = os.fdopen(os.dup(1), 'w')
     redirect(1, os.devnull)  # some packages print when they are imported
-    format_once()
-    import_everything()
+    if modules := sys.argv[1:]:
+        for name in modules:
+            importlib.import_module(name)
+    else:
+        format_once()
+        import_everything()
     sys.stdout.flush()
     gc.freeze()  # what all children share need not be looked through by each
     arguments = serve(answers)
