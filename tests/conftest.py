@@ -108,7 +108,21 @@ def run_tool(run_tool_in, tmp_path):
     return partial(run_tool_in, tmp_path)
 
 
+@pytest.fixture(scope='session')
+def run_apart_in():
+    """Like ``run_tool_in``, in a process that has imported only torch and mmengine: the rest the tool must import itself."""
+    started = runs.Zygote('mmengine.model')
+    yield started.run
+    started.end()
+
+
+@pytest.fixture
+def run_apart(run_apart_in, tmp_path):
+    """Like ``run_apart_in``, in the test's temporary folder."""
+    return partial(run_apart_in, tmp_path)
+
+
 @pytest.fixture
 def run_afresh(tmp_path):
-    """The same in a new interpreter, as the user starts it: for what is about imports, environments and launchers."""
+    """The same in a new interpreter, as the user starts it."""
     return partial(runs.run_afresh, tmp_path)

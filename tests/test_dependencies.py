@@ -1,9 +1,6 @@
 """The package without some of its dependencies: each process hides some packages."""
-from functools import partial
-
 import pytest
 from helpers.reduced import ROOT
-from helpers.runs import Zygote
 
 from mmvisattn.dependencies import _is_openmmlab
 
@@ -17,24 +14,11 @@ assert len(neck(model(torch.randn(2, 3, 32, 32)))) == 3
 """
 
 
-@pytest.fixture(scope='module')
-def zygote_of_mmengine():
-    started = Zygote('mmengine.model')
-    yield started
-    started.end()
-
-
-@pytest.fixture
-def run(zygote_of_mmengine, tmp_path):
-    """Run code in a process that has imported nothing but torch and mmengine."""
-    return partial(zygote_of_mmengine.run, tmp_path)
-
-
 @pytest.mark.parametrize('hidden', [
     pytest.param(['mmseg'], marks=pytest.mark.slow), pytest.param(['mmdet'], marks=pytest.mark.slow), ['mmseg', 'mmdet'],
     ['mmcv._ext']], ids='+'.join)
-def test_backbones_build_without(run, hidden):
-    done = run('-c', HIDE.format(hidden=hidden) + BUILD)
+def test_backbones_build_without(run_apart, hidden):
+    done = run_apart('-c', HIDE.format(hidden=hidden) + BUILD)
     assert done.returncode == 0, done.stderr
 
 
@@ -50,8 +34,8 @@ def assert_named(done, package, extra):
     ('mmseg', "from mmengine.registry import DATASETS; DATASETS.build(dict(type='mmvisattn.CamVidDataset'))", 'seg'),
     ('mmdet', "from mmengine.registry import DATASETS; DATASETS.build(dict(type='mmvisattn.BloodCellDataset'))", 'det'),
 ], ids=['mmcv', 'head', 'data set', 'boxes'])
-def test_what_is_missing_is_named_with_the_command(run, hidden, code, extra):
-    assert_named(run('-c', HIDE.format(hidden=[hidden]) + code), hidden, extra)
+def test_what_is_missing_is_named_with_the_command(run_apart, hidden, code, extra):
+    assert_named(run_apart('-c', HIDE.format(hidden=[hidden]) + code), hidden, extra)
 
 
 def test_mmengine_is_named_with_the_command(run_afresh):
@@ -67,17 +51,17 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 """
 
 
-def train(run, hidden, *arguments, tool='train.py'):
+def train(run_apart, hidden, *arguments, tool='train.py'):
     """What is told by a tool in an environment without some packages."""
     argv = [str(ROOT / 'tools' / tool), *map(str, arguments)]
-    done = run('-c', HIDE.format(hidden=hidden) + TRAIN.format(argv=argv))
+    done = run_apart('-c', HIDE.format(hidden=hidden) + TRAIN.format(argv=argv))
     assert done.returncode == 1
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_data_sets_for_detection_name_the_command_that_builds_the_operators(run):
+def test_data_sets_for_detection_name_the_command_that_builds_the_operators(run_apart):
     build = "from mmengine.registry import DATASETS; DATASETS.build(dict(type='mmvisattn.BloodCellDataset'))"
-    done = run('-c', HIDE.format(hidden=['mmcv._ext']) + build)
+    done = run_apart('-c', HIDE.format(hidden=['mmcv._ext']) + build)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode != 0 and 'BloodCellDataset needs' in last
     assert 'make setup-full' in last and 'pip install --no-build-isolation' in last
@@ -86,22 +70,22 @@ def test_data_sets_for_detection_name_the_command_that_builds_the_operators(run)
 @pytest.mark.parametrize('hidden, words', [
     (['mmdet', 'mmcv._ext'], ("needs the package 'mmdet'", "pip install 'mmvisattn[det]'")),
     (['mmcv._ext'], ("needs mmcv's compiled operators", 'pip install --no-build-isolation'))], ids='+'.join)
-def test_training_a_detector_names_the_command(run, hidden, words):
-    told = train(run, hidden, ROOT / DETECTOR)
+def test_training_a_detector_names_the_command(run_apart, hidden, words):
+    told = train(run_apart, hidden, ROOT / DETECTOR)
     assert told.startswith('error: the config needs') and 'make setup-full' in told
     assert all(word in told for word in words)
 
 
-def test_predicting_with_a_detector_names_the_command(run):
-    told = train(run, ['mmcv._ext'], ROOT / 'README.md', '--model', 'detection', tool='predict.py')
+def test_predicting_with_a_detector_names_the_command(run_apart):
+    told = train(run_apart, ['mmcv._ext'], ROOT / 'README.md', '--model', 'detection', tool='predict.py')
     assert told.startswith('error: detection needs') and 'make setup-full' in told
 
 
 @pytest.mark.skipif(_is_openmmlab(), reason="all of OpenMMLab's last mmsegmentation imports the operators")
 @pytest.mark.parametrize('option, part', [
     ('model.decode_head.type=PSAHead', 'PSAHead'), ('model.decode_head.conv_cfg.type=mmcv.DCN', 'DCN')])
-def test_a_segmentor_with_operators_names_the_command(run, option, part):
-    told = train(run, ['mmdet', 'mmcv._ext'], ROOT / SEGMENTOR, '--cfg-options', option)
+def test_a_segmentor_with_operators_names_the_command(run_apart, option, part):
+    told = train(run_apart, ['mmdet', 'mmcv._ext'], ROOT / SEGMENTOR, '--cfg-options', option)
     assert told.startswith(f'error: {part} in the config needs') and 'make setup-full' in told
 
 

@@ -19,9 +19,9 @@ def options(data_root, **settings):
 
 
 @pytest.fixture(scope='module')
-def trained(miniature_coco, tmp_path_factory):
+def trained(miniature_coco, run_apart_in, tmp_path_factory):
     folder = tmp_path_factory.mktemp('detector')
-    done = runs.run_afresh(folder, TRAIN, CONFIG, '--work-dir', 'run', '--seed', 3, *options(miniature_coco))
+    done = run_apart_in(folder, TRAIN, CONFIG, '--work-dir', 'run', '--seed', 3, *options(miniature_coco))
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -31,8 +31,8 @@ def test_training_evaluates_boxes(trained):
     assert sum('loss' in record for record in records) == 6 and sum('coco/bbox_mAP' in record for record in records) == 2
 
 
-def test_report_draws_boxes(trained):
-    done = runs.run_afresh(trained, REPORT, 'run')
+def test_report_draws_boxes(trained, run_apart_in):
+    done = run_apart_in(trained, REPORT, 'run')
     assert done.returncode == 0, done.stderr
     assert re.search(r'box AP +\d\.\d+ on the validation set, at iteration [36]\b', done.stdout)
     assert cv2.imread(str(trained / 'run/report.png')).shape[1] > 700

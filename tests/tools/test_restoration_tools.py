@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.reduced import ROOT
-from helpers.runs import assert_refused, run_afresh, scalars
+from helpers.runs import assert_refused, scalars
 
 from mmvisattn.cli.test_sets import table
 from mmvisattn.weights.catalog import catalog
@@ -41,10 +41,10 @@ def trained(run_tool_in, tmp_path_factory):
     return folder
 
 
-def test_training_evaluates_and_resumes(trained):
+def test_training_evaluates_and_resumes(trained, run_apart_in):
     scores = [record['gaussian/PSNR'] for record in scalars(trained / 'run') if 'gaussian/PSNR' in record]
     assert len(scores) == 2 and all(10 < score < 50 for score in scores)
-    done = run_afresh(trained, TRAIN, 'small.py', '--work-dir', 'run', '--resume', trained / 'run/iter_2.pth',
+    done = run_apart_in(trained, TRAIN, 'small.py', '--work-dir', 'run', '--resume', trained / 'run/iter_2.pth',
                       '--cfg-options', 'data_root=clean')
     assert done.returncode == 0, done.stderr
     assert [record['step'] for record in scalars(trained / 'run') if 'loss' in record][4:] == [3, 4]
@@ -93,10 +93,10 @@ def test_a_folder_is_restored_and_failures_are_reported(trained, run_tool_in, tm
     assert 'restored 4 of 5' in run_tool_in(tmp_path, *command, '--overwrite').stdout
 
 
-def test_a_file_is_restored(trained, run_tool_in):
+def test_a_file_is_restored(trained, run_tool_in, run_apart_in):
     source = trained / 'clean/test/CBSD68/0.png'
     command = (RESTORE, source, 'one.jpg', '--checkpoint', 'run/iter_4.pth')
-    done = run_afresh(trained, *command)
+    done = run_apart_in(trained, *command)
     assert done.returncode == 0, done.stderr
     assert cv2.imread(str(trained / 'one.jpg')).shape == (40, 50, 3)
     with_config = run_tool_in(trained, *command, '--config', 'small.py', '--overwrite')

@@ -93,8 +93,8 @@ def test_several_seeds_are_summed_up(run_tool, trained, tmp_path):
     assert ' ± 0.071: ' in done.stdout and 'left out: seed-11' in done.stdout and (tmp_path / 'run/report.png').is_file()
 
 
-def test_testing_paints_and_writes(run_afresh, trained, miniature, tmp_path):
-    done = run_afresh(TOOLS / 'test.py', CONFIG, trained / 'iter_4.pth', '--work-dir', tmp_path / 'run', '--show-dir',
+def test_testing_paints_and_writes(run_apart, trained, miniature, tmp_path):
+    done = run_apart(TOOLS / 'test.py', CONFIG, trained / 'iter_4.pth', '--work-dir', tmp_path / 'run', '--show-dir',
                       tmp_path / 'painted', '--out', tmp_path / 'labels', *options(miniature))
     assert done.returncode == 0, done.stderr
     assert 'mIoU' in done.stdout + done.stderr
@@ -141,13 +141,13 @@ model = dict(
     return path
 
 
-def test_attention_is_drawn_for_any_image_and_checkpoint(run_tool, run_afresh, crossformer, miniature, tmp_path):
+def test_attention_is_drawn_for_any_image_and_checkpoint(run_tool, run_apart, crossformer, miniature, tmp_path):
     from mmengine.config import Config
     from mmengine.registry import MODELS
     image = next((miniature / 'images' / 'training').iterdir())
     model = MODELS.build(dict(Config.fromfile(crossformer).model, _scope_='mmseg'))
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'trained.pth')
-    for run, arguments in ((run_afresh, ['--config', crossformer, '--checkpoint', 'trained.pth', '--point', 0, 1]),
+    for run, arguments in ((run_apart, ['--config', crossformer, '--checkpoint', 'trained.pth', '--point', 0, 1]),
                            (run_tool, ['--backbone', 'smt-tiny'])):
         done = run(TOOLS / 'visualize_attention.py', image, '--out', 'attention.png', *arguments)
         assert done.returncode == 0, done.stderr
@@ -165,9 +165,9 @@ def test_attention_without_valid_input_is_explained(run_tool, miniature, trained
                    '--config')
 
 
-def test_make_miniature(run_tool, run_afresh, tmp_path):
+def test_make_miniature(run_tool, run_apart, tmp_path):
     args = (TOOLS / 'make_miniature.py', 'set', '--num-training', 2, '--num-validation', 1)
-    done = run_afresh(*args)
+    done = run_apart(*args)
     assert done.returncode == 0 and 'training: 100%' in done.stderr
     assert len(list((tmp_path / 'set').rglob('*.jpg'))) == 3
     assert_refused(run_tool(*args), 'set', 'exists')

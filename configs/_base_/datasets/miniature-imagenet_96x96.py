@@ -1,17 +1,17 @@
-"""The generated miniature data set in ImageNet's layout (``tools/make_miniature.py --layout imagenet``), at 128 x 128."""
+"""The generated miniature data set in ImageNet's layout (``tools/make_miniature.py --layout imagenet``), at 96 x 96."""
 _base_ = './imagenet_224x224.py'
 dataset_type = 'CustomDataset'
 data_root = 'data/miniature-imagenet'
 metainfo = dict(classes=('cross', 'disc', 'gear', 'hexagon', 'leaf', 'square', 'star', 'triangle'))  # in the folders' order
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=128, crop_ratio_range=(0.5, 1.0)),
+    dict(type='RandomResizedCrop', scale=96, crop_ratio_range=(0.5, 1.0)),
     dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
     dict(type='PackInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(128, 128)),
+    dict(type='Resize', scale=(96, 96)),
     dict(type='PackInputs'),
 ]
 data = dict(_delete_=True, type=dataset_type, data_root=data_root, metainfo=metainfo)
