@@ -20,7 +20,8 @@ pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
 CONFIGS = dict(
     segmentation=ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_miniature-128x128.py',
-    detection=ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py')
+    detection=ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py',
+    restoration=ROOT / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py')
 
 
 def training(task, data_root):
@@ -31,7 +32,11 @@ def training(task, data_root):
     settings.data_root = str(data_root)
     if task == 'detection':
         settings.pipeline.insert(2, dict(type='Resize', scale=(160, 128), keep_ratio=False))
-    cfg.model.backbone.drop_path_rate = 0.0
+    if task == 'restoration':
+        cfg.model.backbone.update(embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1)
+        cfg.model.mixup_beta = None
+    else:
+        cfg.model.backbone.drop_path_rate = 0.0
     torch.manual_seed(0)
     model = MODELS.build(without_sync_bn(cfg.model)).double().train()
     for module in model.modules():
@@ -44,25 +49,29 @@ def training(task, data_root):
 
 def backward(model, called, dataset, indices):
     """The gradient of a batch, with all processes."""
-    batch = pseudo_collate([dataset[SeededIndex(index, index)] for index in indices])
+    batch = pseudo_collate([dataset[SeededIndex(index, seed=0)] for index in indices])
     data = model.data_preprocessor(batch, training=True)
-    losses = called(data['inputs'].double(), data['data_samples'], mode='loss')
+    losses = called(torch.stack(list(data['inputs'])).double(), data['data_samples'], mode='loss')
     model.parse_losses(losses)[0].backward()
     return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
 @pytest.mark.parametrize('task', CONFIGS)
 def test_gradients_of_two_processes_are_those_of_twice_the_batch(tmp_path, task, miniature, miniature_coco):
-    root = dict(segmentation=miniature, detection=miniature_coco)[task]
+    root = dict(segmentation=miniature, detection=miniature_coco, restoration=tmp_path / 'clean')[task]
+    if task == 'restoration':
+        (root / 'train').mkdir(parents=True)
+        (root / 'train/DFWB').symlink_to(miniature / 'images/training')
+    indices = [(i, 32) if task == 'restoration' else i for i in range(4)]  # patches of 32 pixels
 
     def whole():
         model, dataset = training(task, root)
-        torch.save(backward(model, model, dataset, [0, 1, 2, 3]), tmp_path / 'whole.pth')
+        torch.save(backward(model, model, dataset, indices), tmp_path / 'whole.pth')
 
     def part(rank):
         model, dataset = training(task, root)
         wrapped = DistributedDataParallel(model)
-        torch.save(backward(model, wrapped, dataset, [2 * rank, 2 * rank + 1]), tmp_path / f'part{rank}.pth')
+        torch.save(backward(model, wrapped, dataset, indices[2 * rank:2 * rank + 2]), tmp_path / f'part{rank}.pth')
 
     assert forked(whole) == 0 and end(start_ranks(part, 2)) == [0, 0]
     expected, *parts = (torch.load(tmp_path / f'{name}.pth') for name in ('whole', 'part0', 'part1'))
