@@ -17,7 +17,7 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else '--help'
     if name in ('-h', '--help'):
         print(f'usage: python -m mmvisattn {{{",".join(known)}}} …\n\n'
-              'A config is a path, or the name of one that comes with the package. After the name of a tool, --help tells '
+              'A config is a path, or the name of one that comes with the package. After the name of a tool, --help lists '
               'its options.')
     elif name.replace('-', '_') not in known:
         sys.exit(f'error: there is no tool {name}{did_you_mean(nearest(name, known))} (--help names all)')

@@ -44,7 +44,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             return
         backbone, rate = getattr(module, 'backbone', module), self.paramwise_cfg['layer_decay_rate']
         if not isinstance(backbone, Backbone):
-            raise ValueError(f'layer-wise decay needs CrossFormer, TopFormer, SMT or RestormerEncoder; the layers of '
+            raise ValueError('layer-wise decay needs a backbone of mmvisattn, because the layers of '
                              f'{type(backbone).__name__} are not known')
         layers = backbone.parameter_layers()
         last = max(layers.values())

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import zipfile
 
-from helpers.reduced import CONFIGS
+from helpers.reduced import CONFIGS, ROOT
 from helpers.wheel import PIP, built_wheel, copy_of_the_tree
 
+MANIFEST = (ROOT / 'MANIFEST.in').read_text()
 CHECK = """
 import mmvisattn, numpy, pathlib, subprocess, sys
 from importlib.metadata import distribution
@@ -29,6 +30,14 @@ done = subprocess.run([sys.executable, '-m', 'mmvisattn', 'train', name], captur
 assert done.returncode == 1 and 'error: train_dataloader: data/miniature does not exist' in done.stderr, done.stderr
 print(len([p for p in (mim / 'configs').glob('*/*.py') if p.parent.name != '_base_']))
 """
+
+
+def test_the_source_distribution_carries_all_that_the_wheel_needs():
+    suffixes = {part: {word[1:] for words in re.findall(rf'^recursive-include {part} (.*)$', MANIFEST, re.MULTILINE)
+                       for word in words.split()} for part in ('configs', 'tools')}
+    for part, included in suffixes.items():
+        files = [path for path in (ROOT / part).rglob('*') if path.is_file() and '__pycache__' not in path.parts]
+        assert files and not [path for path in files if path.suffix not in included]
 
 
 def test_an_installed_wheel_carries_what_mim_needs(tmp_path):

@@ -54,7 +54,7 @@ def parse_args() -> argparse.Namespace:
                         help='what a cell may take of the memory of a CPU (default: what is free)')
     parser.add_argument('--out', type=Path, help=f'folder to write {", ".join(FILES)} to')
     parser.add_argument('--overwrite', action='store_true', help='replace results that exist already')
-    parser.add_argument('--compare', type=Path, metavar='JSON', help='tell what has changed since earlier results')
+    parser.add_argument('--compare', type=Path, metavar='JSON', help='report what has changed since earlier results')
     return parser.parse_args()
 
 
@@ -101,7 +101,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 
 def free_memory() -> int | None:
-    """Bytes that can be allocated without swapping; None where the system does not tell."""
+    """Bytes that can be allocated without swapping; None where the system does not report it."""
     path = Path('/proc/meminfo')
     lines = path.read_text().splitlines() if path.is_file() else []
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith('MemAvailable')), None)

@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
                         'with the package)')
     parser.add_argument('--format', nargs='+', choices=FORMATS, default=['onnx'], help='default: onnx')
     parser.add_argument('--size', nargs='+', action='append', metavar=('HEIGHT', 'WIDTH'),
-                        help=f'of the images, or {DYNAMIC} (the default): any from {SMALLEST_SIDE} pixels a side, and any '
+                        help=f'of the images, or {DYNAMIC} (the default): any from {SMALLEST_SIDE} pixels per side, and any '
                         'number of images; may be given several times, for several files')
     parser.add_argument('--output', choices=sorted({name for names in OUTPUTS.values() for name in names}),
                         help='what the file computes (default: labels, detections, restored, or maps of a backbone)')

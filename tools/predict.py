@@ -69,7 +69,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data', action='store_true',
                         help='write the data, too: labels as PNG to OUT/labels, COCO results to OUT/boxes, or the five '
                         'highest scores to OUT/scores')
-    parser.add_argument('--tile', type=int, help='work in square tiles of this many pixels a side, for large images')
+    parser.add_argument('--tile', type=int, help='work in square tiles of this many pixels per side, for large images')
     parser.add_argument('--batch', type=int, default=1, help='images or frames computed together (default: %(default)s)')
     parser.add_argument('--device', help='default: cuda if PyTorch finds a GPU, else cpu')
     parser.add_argument('--overwrite', action='store_true', help='replace results that exist already')

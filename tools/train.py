@@ -38,7 +38,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--checkpoint-minutes', type=minutes, metavar='MINUTES',
                         help='also save when this time has passed since the last checkpoint')
     parser.add_argument('--skip-bad', type=count, default=0, metavar='N',
-                        help='replace up to N broken samples by others, in each process, and tell which (default: stop at '
+                        help='replace up to N broken samples by others, in each process, and list them (default: stop at '
                         'the first)')
     parser.add_argument('--vis', nargs='+', choices=list(BACKENDS), default=[],
                         help='also show the numbers of the log in TensorBoard or Weights & Biases')

@@ -73,8 +73,8 @@ def build(args: argparse.Namespace) -> tuple[nn.Module, dict]:
         raise UsageError(f'--config {args.config} has a {type(backbone).__name__}; only '
                          f'{" and ".join(family.__name__ for family in PANELS)} can be drawn')
     preprocessor = cfg.model.get('data_preprocessor') or {}
-    normalisation = {name: list(preprocessor.get(name) or IMAGENET[name]) for name in IMAGENET}
-    return backbone.eval(), normalisation
+    normalization = {name: list(preprocessor.get(name) or IMAGENET[name]) for name in IMAGENET}
+    return backbone.eval(), normalization
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
 _base_ = './crossformer-small-g14_fpn_8xb2-80k_ade20k-512x512.py'
 model = dict(
-    backbone=dict(arch='pp-small', drop_path_rate=0.2, lda_scope='map'),
+    backbone=dict(arch='pp-small', lda_scope='map'),
     neck=dict(in_channels=[64, 128, 256, 512]))

@@ -7,4 +7,4 @@ model = dict(
     backbone=dict(type='mmvisattn.SMT', arch='small', drop_path_rate=0.2),
     neck=dict(in_channels=[64, 128, 256, 512]))
 # It is not stated whether norms decay; they do in mmdet's own recipe for this detector, so they do here.
-optim_wrapper = dict(optimizer=dict(lr=2.5e-5, weight_decay=1e-4), clip_grad=dict(max_norm=1, norm_type=2))
+optim_wrapper = dict(optimizer=dict(lr=2.5e-5), clip_grad=dict(max_norm=1, norm_type=2))

@@ -30,7 +30,7 @@ def _changes(old: dict, new: dict, is_ratio: bool) -> tuple[bool, list[str]]:
 
 
 def compared(old: dict, new: dict) -> str:
-    """A text that tells which cells changed. Ratios are compared where both have the same baseline, which noise of the
+    """A report of the cells that changed. Ratios are compared where both have the same baseline, which noise of the
     machine touches least; else latencies. Cells and models that only one of the two has are left out."""
     lines = []
     for key in ENVIRONMENT:

@@ -64,7 +64,7 @@ class Settings:
 
 
 def _status(key: str) -> int | None:
-    """A figure of this process's memory in bytes; None where the system does not tell."""
+    """A figure of this process's memory in bytes; None where the system does not report it."""
     with suppress(OSError):
         for line in Path('/proc/self/status').read_text().splitlines():
             if line.startswith(f'{key}:'):

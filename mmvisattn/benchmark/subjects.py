@@ -95,7 +95,7 @@ def build(text: str) -> nn.Module:
 
 
 def _samples(x: Tensor) -> list[Any]:
-    """What mmdet's detectors are told of images: their sizes."""
+    """The samples that mmdet's detectors take with images: they hold the sizes."""
     from mmdet.structures import DetDataSample
     size = tuple(x.shape[-2:])
     return [DetDataSample(metainfo=dict(img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size,

@@ -21,7 +21,7 @@ def count(text: str) -> int:
 
 @contextmanager
 def broken_data_named() -> Iterator[None]:
-    """Within, broken data is told in one line, with the way out.
+    """While active, broken data is reported in one line, with the way out.
 
     Raises:
         UsageError: naming the file.

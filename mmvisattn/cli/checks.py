@@ -233,7 +233,7 @@ def check_annotations(cfg: Config, *names: str) -> list[str]:
     """Check the annotation files in COCO's layout of these data loaders completely.
 
     Returns:
-        What to tell: which annotations are left out.
+        What to report: which annotations are left out.
 
     Raises:
         UsageError: with the first fault on which a training would go wrong, and how many more there are.

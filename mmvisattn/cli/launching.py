@@ -56,7 +56,7 @@ def check_restarts(resume: str | None, max_time: float | None) -> None:
 
 @contextmanager
 def ranks_named() -> Iterator[None]:
-    """Within, if a process dies the others end, and name it.
+    """While active, if a process dies, the others end and name it.
 
     Raises:
         UsageError: naming the rank.

@@ -93,7 +93,7 @@ def go_on(cfg: Config, choice: str, chosen_seed: int | None = None) -> list[str]
         chosen_seed: of the command line.
 
     Returns:
-        What to tell: which checkpoint it is, and which ones were passed over and why.
+        What to report: which checkpoint it is, and which ones were passed over and why.
 
     Raises:
         UsageError: if a training cannot go on from the given checkpoint, or from none of the work folder, or it

@@ -70,7 +70,7 @@ class Parser(argparse.ArgumentParser):
             right = nearest(option[1], re.findall(r'--[\w-]+', self.format_help()))
         elif choice:
             right = nearest(choice[1], re.findall(r'[\w.-]+', choice[2]))
-        raise UsageError(f'{message}{did_you_mean(right)} (--help tells all)')
+        raise UsageError(f'{message}{did_you_mean(right)} (--help lists all)')
 
 
 def end_clearly(main: Callable[[], None]) -> None:

@@ -30,7 +30,7 @@ def show_in(cfg: Config, names: Sequence[str]) -> None:
 
 @contextmanager
 def non_finite_named() -> Iterator[None]:
-    """Within, a loss that is no finite number is told in one line.
+    """While active, a loss that is not finite is reported in one line.
 
     Raises:
         UsageError: naming the layer and the saved batch.

@@ -10,7 +10,7 @@ IGNORED = 255
 
 
 def files_of(info: dict) -> list[str]:
-    """The files of a sample, from what a data set tells of it (``get_data_info``)."""
+    """The files of a sample, from its entry in a data set (``get_data_info``)."""
     listed = [info.get('img_path'), info.get('seg_map_path'), *info.get('clean', ()), *info.get('degraded', ())]
     return [str(path) for path in listed if path]
 
@@ -40,7 +40,7 @@ def check_sample(info: dict, classes: int = 0, thorough: bool = False) -> np.nda
     """Check the files of a sample.
 
     Args:
-        info: what a data set tells of it: ``img_path`` with ``seg_map_path`` (segmentation) or ``height`` and ``width``
+        info: its entry in a data set: ``img_path`` with ``seg_map_path`` (segmentation) or ``height`` and ``width``
             (detection), or lists ``clean`` and ``degraded`` (restoration).
         classes: their number, if there are labels.
         thorough: read the files completely. Otherwise only their headers, and whether their ends are there.

@@ -127,7 +127,7 @@ def exported_program(model: DeployedModel, size: Size) -> ExportedProgram:
 
 
 def metadata_of(model: DeployedModel, size: Size) -> dict[str, str]:
-    """What a file tells of itself, see ``docs/deployment.md``; every value is JSON."""
+    """The entries in a file's metadata, see ``docs/deployment.md``; every value is JSON."""
     entries = dict(size=size or 'dynamic', smallest=None if size else smallest_side(model),
                    batch=1 if size or model.fixed_batch else 'dynamic')
     return model.metadata | {name: json.dumps(value) for name, value in entries.items()}

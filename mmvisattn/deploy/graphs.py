@@ -114,7 +114,7 @@ class DeployedModel:
         graph: the module, in eval mode.
         task: a key of ``OUTPUTS``.
         output_names: one per output of the module.
-        metadata: what the file tells of itself, see ``docs/deployment.md``; every value is JSON.
+        metadata: the entries in the file's metadata, see ``docs/deployment.md``; every value is JSON.
         fixed_batch: whether a file takes one image at a time only.
     """
     graph: Graph

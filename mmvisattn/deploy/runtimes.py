@@ -18,7 +18,7 @@ class ExportedFile(ABC):
 
     Attributes:
         path: the file.
-        metadata: what it tells of itself, see ``docs/deployment.md``.
+        metadata: the entries in its metadata, see ``docs/deployment.md``.
     """
 
     def __init__(self, path: Path):

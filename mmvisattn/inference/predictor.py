@@ -59,7 +59,7 @@ class Predictor(ABC, Generic[Image]):
 
         Args:
             images: of any sizes; those of equal size are computed together.
-            tile: apply the model to square tiles of this many pixels a side, at the image's own scale, to save memory.
+            tile: apply the model to square tiles of this many pixels per side, at the image's own scale, to save memory.
         """
 
     def predict(self, source: Source | Iterable[Source], batch_size: int = 1, tile: int | None = None) -> Any:
@@ -69,7 +69,7 @@ class Predictor(ABC, Generic[Image]):
             source: a path, an address (http, https), an image of Pillow, an array (H, W, C) RGB or (H, W) gray, a tensor
                 (C, H, W), of uint8 or of floats from 0 to 1; or a list of these; or the path of a folder.
             batch_size: how many images are read at a time; those of equal size are computed together.
-            tile: apply the model to square tiles of this many pixels a side, at the image's own scale, to save memory.
+            tile: apply the model to square tiles of this many pixels per side, at the image's own scale, to save memory.
 
         Returns:
             A ``Result``, or a list of them for a list or a folder.

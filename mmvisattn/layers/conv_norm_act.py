@@ -45,6 +45,8 @@ class ConvNormAct(ConvModule):
 
     def forward(self, x: Tensor) -> Tensor:
         norm = self.norm
+        if self.with_activation and getattr(self.activate, 'inplace', False) and has_hooks(*self.children()):
+            self.activate.inplace = False  # torch forbids changing in place what a backward hook watches
         if not isinstance(norm, _BatchNorm):
             return super().forward(x)
         if norm.affine and norm.running_var is not None and norm.weight.dtype != norm.running_var.dtype:

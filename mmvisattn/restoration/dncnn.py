@@ -3,6 +3,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmvisattn.layers import to_fast_format
+from mmvisattn.models.backbone import check_images
 from mmvisattn.registry import MODELS
 
 
@@ -31,4 +32,5 @@ class DnCNN(BaseModule):
             nn.Conv2d(dims, in_channels, 3, padding=1))
 
     def forward(self, image: Tensor) -> Tensor:
+        check_images(image)
         return image - self.layers(to_fast_format(image))

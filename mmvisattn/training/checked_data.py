@@ -53,7 +53,7 @@ def _loads_files(dataset: Any) -> bool:
 
 @DATASETS.register_module()
 class CheckedDataset(Dataset):
-    """A data set whose broken samples are told with the names of their files.
+    """A data set whose broken samples are reported with the names of their files.
 
     Files on a local disk that the usual transforms of the mm packages load are looked at when they are first used: they must
     be there and complete, image and labels must have one size, and labels one channel and no value beyond the classes. What

@@ -39,7 +39,7 @@ def _make_resumable(loader: dict) -> None:
 
 
 def _check(loader: dict, skip: int = 0) -> None:
-    """Let a data loader tell of broken samples."""
+    """Let a data loader report broken samples."""
     owner = loader['dataset'] if loader['dataset'].get('type') == DATA else loader
     if owner['dataset'].get('type') != CHECKED:
         owner['dataset'] = dict(type=CHECKED, dataset=owner['dataset'])

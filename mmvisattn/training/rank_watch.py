@@ -121,7 +121,7 @@ class RankWatch:
 
 @contextmanager
 def watched_ranks(silence: float = SILENCE, after_error: float = SILENCE_AFTER_ERROR) -> Iterator[None]:
-    """Within, no process waits for one that died: it ends within a minute, and names the rank.
+    """While active, no process waits for one that died: it ends within a minute, and names the rank.
 
     All ranks must enter it. A rank that can be reached no more is found out by an error of the process group, or without
     one, as where a GPU waits: the process then writes the reason into the log and ends.

@@ -26,7 +26,7 @@ def seed_of(*parts: int) -> int:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within, the CPU's random numbers of Python, numpy and torch follow the seed; afterwards they go on as before."""
+    """While active, the CPU's random numbers of Python, numpy and torch follow the seed; then they go on as before."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)

@@ -1,4 +1,4 @@
-"""What a training tells of itself: how fast it is, and where it stopped to be a number."""
+"""Reports of a training: its speed, and where its first value that is not finite came from."""
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -95,7 +95,7 @@ def _names(batch: Any) -> list[str]:
 
 @contextmanager
 def first_non_finite(model: nn.Module) -> Iterator[list[str]]:
-    """Within, the innermost module that first puts out a number that is not finite is noted, in words."""
+    """While active, note in words the innermost module that first returns a number that is not finite."""
     found: list[str] = []
 
     def look(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
@@ -119,7 +119,7 @@ def first_non_finite(model: nn.Module) -> Iterator[list[str]]:
 
 @HOOKS.register_module()
 class NonFiniteHook(Hook):
-    """Stops a training before the update that a loss of NaN or infinity would make, and tells where it comes from.
+    """Stops a training before the update that a loss of NaN or infinity would make, and reports where it comes from.
 
     Looking at the loss is all it costs. Only when it is not finite, the batch is computed again, with the same random
     numbers, to find the first layer; the batch is saved as ``nonfinite_iter_N_rank_R.pth`` in the work folder.

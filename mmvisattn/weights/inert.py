@@ -116,7 +116,7 @@ INERT_TYPES: list = [
 
 @contextmanager
 def readable(types: list) -> Iterator[None]:
-    """Within, ``torch.load`` also reads these types.
+    """While active, ``torch.load`` also reads these types.
 
     torch's own context manager takes them from its list afterwards even if they were there before: mmengine could then not
     resume after official weights have been read.

@@ -209,6 +209,18 @@ def test_hooks_of_every_submodule_see_whole_maps_in_eval_mode(case, monkeypatch)
 
 
 @every_backbone
+def test_backward_hooks_of_every_submodule_fire_in_eval_mode(case):
+    """Also of modules that take no tensor and of those that return several."""
+    model, x = randomized(case.build()), torch.randn(1, 3, 96, 160, requires_grad=True)
+    called = {name: module for name, module in model.named_modules() if not isinstance(module, torch.nn.ModuleList)}
+    seen = set()
+    for name, module in called.items():
+        module.register_full_backward_hook(lambda module, grad_in, grad_out, name=name: seen.add(name))
+    sum(y.square().sum() for y in model(x)).backward()
+    assert not set(called) - seen
+
+
+@every_backbone
 def test_parametrizations_apply_in_eval_mode(case):
     model, x = randomized(case.build()), torch.randn(1, 3, 96, 160)
     with torch.inference_mode():

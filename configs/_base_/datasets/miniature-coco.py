@@ -17,7 +17,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(
-        type=dataset_type, data_root=data_root, filter_cfg=dict(filter_empty_gt=True, min_size=16), pipeline=train_pipeline))
+        type=dataset_type, data_root=data_root, filter_cfg=dict(min_size=16), pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=f'{data_root}/annotations/instances_val2017.json')

@@ -45,7 +45,7 @@ class DynamicPositionBias(BaseModule):
             layers += [nn.LayerNorm(hidden), nn.ReLU(), nn.Linear(hidden, out)]
         self.mlp = nn.Sequential(*layers)
 
-    def forward(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    def forward(self, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
         """The bias by offset for groups of several sizes.
 
         The MLP runs once, over the offsets of the largest rows and cols, which include all others.
@@ -62,5 +62,6 @@ class DynamicPositionBias(BaseModule):
             torch.arange(1 - n, n, device=weight.device, dtype=weight.dtype) for n in (max_rows, max_cols))
         offsets = torch.stack(torch.meshgrid(row_offsets, col_offsets, indexing='ij'), dim=-1)
         table = self.mlp(offsets).permute(2, 0, 1)
-        return [table[:, max_rows - rows:max_rows + rows - 1, max_cols - cols:max_cols + cols - 1]
-                for rows, cols in sizes]
+        # A tuple, because torch calls no backward hooks of modules that return a list.
+        return tuple(table[:, max_rows - rows:max_rows + rows - 1, max_cols - cols:max_cols + cols - 1]
+                     for rows, cols in sizes)

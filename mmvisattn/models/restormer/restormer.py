@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
@@ -26,7 +27,10 @@ class Upsampling(BaseModule):
         self.conv = nn.Conv2d(dims, 2 * dims, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return to_fast_format(F.pixel_shuffle(self.conv(x), 2))
+        x = self.conv(x)
+        if x.shape[0] == 0:  # the gradient of F.pixel_shuffle has a wrong shape for an empty batch (torch 2.13)
+            return to_fast_format(rearrange(x, 'b (c i j) h w -> b c (h i) (w j)', i=2, j=2))
+        return to_fast_format(F.pixel_shuffle(x, 2))
 
 
 class DecoderLevel(BaseModule):

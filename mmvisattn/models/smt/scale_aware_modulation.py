@@ -27,8 +27,9 @@ class MultiHeadMixedConv(BaseModule):
         self.convs = ModuleList(
             nn.Conv2d(width, width, 3 + 2 * i, padding=1 + i, groups=width) for i in range(num_heads))
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        return [conv(head) for conv, head in zip(self.convs, x.chunk(len(self.convs), dim=1))]
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        # A tuple, because torch calls no backward hooks of modules that return a list.
+        return tuple(conv(head) for conv, head in zip(self.convs, x.chunk(len(self.convs), dim=1)))
 
 
 class ScaleAwareAggregation(BaseModule):
@@ -78,7 +79,7 @@ class ScaleAwareModulation(BaseModule):
         self.aggregation = ScaleAwareAggregation(dims, num_heads, expansion, norm_cfg)
         self.proj = nn.Linear(dims, dims)
 
-    def value_and_heads(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def value_and_heads(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The value (B, dims, H, W), and the heads of the mixed convolution."""
         value, scales = apply_channels_last(self.to_value_and_scales, to_fast_format(x)).chunk(2, dim=1)
         return value, self.convs(scales)

@@ -12,6 +12,7 @@ from torch import nn
 from mmvisattn.layers import chunks
 from mmvisattn.models import GDFN, MDTA, Restormer, RestormerBlock
 from mmvisattn.models.restormer.block import ChannelNorm
+from mmvisattn.restoration.dncnn import DnCNN
 from mmvisattn.weights import load_official
 
 TINY = dict(embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1, num_heads=(1, 2, 2, 4))
@@ -84,6 +85,23 @@ def test_any_size(size):
         padded = F.pad(image, (0, -size[1] % 8, 0, -size[0] % 8),
                        mode='reflect' if all(-side % 8 < side for side in size) else 'replicate')
         torch.testing.assert_close(restored, model(padded)[..., :size[0], :size[1]])
+
+
+@pytest.mark.parametrize('settings', [{}, dict(in_channels=6, dual_pixel=True)], ids=['plain', 'dual_pixel'])
+def test_an_empty_batch_gives_an_empty_batch(settings):
+    model = tiny(**settings)
+    restored = model(torch.rand(0, model.in_channels, 17, 30))
+    assert restored.shape == (0, 3, 17, 30)
+    restored.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize('x, named', [(torch.rand(3, 16, 16), r'x\[None\]'), (torch.zeros(1, 3, 16, 16).byte(), 'uint8')],
+                         ids=['no batch', 'bytes'])
+@pytest.mark.parametrize('model', [tiny(), DnCNN(dims=4, depth=3)], ids=lambda model: type(model).__name__)
+def test_what_is_no_batch_of_images_is_explained(model, x, named):
+    with pytest.raises(ValueError, match=named):
+        model(x)
 
 
 def test_channels():
