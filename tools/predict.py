@@ -90,8 +90,8 @@ def inputs_of(source: str, fetched: Path) -> list[Path]:
     path = Path(source)
     if path.is_file():
         return [path]
-    if not path.is_dir():
-        raise UsageError(f'there is no image, video or folder {path}')
+    if not source or not path.is_dir():  # an empty one would be the working folder
+        raise UsageError(f'there is no image, video or folder {source!r}')
     try:
         return video.images_and_videos(path)
     except FileNotFoundError as error:

@@ -23,7 +23,7 @@ from mmvisattn.restoration.tiling import tile_starts
 from mmvisattn.weights.download import is_url
 
 from .results import ClassificationResult, DetectionResult, RestorationResult, Result, SegmentationResult
-from .sources import Source, as_bytes, content_of, listed, pixels_of
+from .sources import NO_ANSWER, Source, as_bytes, content_of, listed, pixels_of
 
 Array = np.ndarray
 Image = TypeVar('Image')
@@ -120,6 +120,8 @@ class PipelinePredictor(Predictor[Array]):
         try:
             return self.loader.transform(dict(img_path=str(source)))['img']
         except Exception as error:  # whatever the decoder finds wrong
+            if is_url(source) and isinstance(error, NO_ANSWER):
+                raise FileNotFoundError(f'cannot fetch {source}: {error}') from error
             reason = ' '.join(str(error).split()) or type(error).__name__
             raise ValueError(f'{source} cannot be read as an image: {reason}') from error
 

@@ -1,5 +1,7 @@
 """Accepted images: paths, URLs, images of Pillow, arrays, tensors."""
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from http.client import HTTPException
+from io import IOBase
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -12,15 +14,18 @@ from mmvisattn.restoration.pictures import image_files
 from mmvisattn.weights.download import is_url
 
 Source = str | Path | Image.Image | np.ndarray | torch.Tensor
+NO_ANSWER = (OSError, HTTPException)  # what opening an address raises
 
 
 def listed(source: Source | Iterable[Source]) -> list[Any] | None:
     """The images of a folder or a list, or None for a single one."""
+    if isinstance(source, str) and not source:  # which as a path is the working folder
+        raise ValueError("predict takes a path, and '' is none")
     if isinstance(source, (str, Path)):
         return image_files(Path(source)) if not is_url(source) and Path(source).is_dir() else None
     if isinstance(source, (Image.Image, np.ndarray, torch.Tensor)):
         return None
-    if not isinstance(source, Iterable) or isinstance(source, bytes):
+    if not isinstance(source, Iterable) or isinstance(source, (bytes, IOBase, Mapping)):
         raise ValueError(f'predict takes a path, URL, image, array, tensor or a list of them, not {type(source).__name__}')
     return list(source)
 
@@ -35,7 +40,7 @@ def content_of(source: str | Path) -> np.ndarray:
         try:
             with urlopen(str(source), timeout=60) as response:
                 return np.frombuffer(response.read(), np.uint8)
-        except OSError as error:
+        except NO_ANSWER as error:
             raise FileNotFoundError(f'cannot fetch {source}: {error}') from error
     if not Path(source).is_file():
         raise FileNotFoundError(f'there is no image {source}')

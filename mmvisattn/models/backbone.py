@@ -106,6 +106,8 @@ class Backbone(BaseModule):
         if isinstance(init_cfg, str):
             raise TypeError(f"init_cfg={init_cfg!r} must be a dict, such as dict(type='mmvisattn.OfficialPretrained', "
                             f'checkpoint={init_cfg!r})')
+        if isinstance(init_cfg, dict) and init_cfg and 'type' not in init_cfg:
+            raise TypeError(f"init_cfg={init_cfg!r} has no type, such as type='mmvisattn.OfficialPretrained'")
         super().__init__(init_cfg or self.default_init_cfg)
         self.init_cfg: InitCfg
         num_stages = len(out_channels)

@@ -30,8 +30,10 @@ def home() -> Path:
 
 def _assert_no_web_page(path: Path) -> None:
     with path.open('rb') as file:
-        start = file.read(512).lstrip(b'\xef\xbb\xbf \t\r\n').lower()
-    if start.startswith((b'<!doctype html', b'<html', b'<head', b'<?xml', b'<!--')):
+        start = file.read(512).lstrip(b'\xef\xbb\xbf \t\r\n')
+    if not path.stat().st_size:
+        raise DownloadError('it is empty')
+    if start.startswith(b'<'):  # HTML, or the XML that storage services answer with
         raise DownloadError('it is a web page, not a file; open it in a browser')
 
 
@@ -133,5 +135,5 @@ def fetch(url: str, path: Path, sha256: str | None = None) -> Path:
                 note.unlink(missing_ok=True)
             os.replace(part, path)
     except OSError as error:
-        raise DownloadError(f'cannot download {url}: {error}') from error
+        raise DownloadError(f'cannot download {url}: {" ".join(str(error).split())}') from error
     return path

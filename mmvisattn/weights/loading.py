@@ -1,9 +1,11 @@
 """Loading official weights strictly."""
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import cast
 
 import torch
@@ -241,7 +243,8 @@ def load_whole(model: nn.Module, source: str | Path, weights: str = 'ema') -> Lo
             model.load_state_dict(state, strict=True)
             report = LoadReport(loaded=sorted(state), weights=note)
     except (TypeError, ValueError, RuntimeError) as error:
-        reason = ' '.join(str(error).split())
+        length = 1000 if isinstance(error, RuntimeError) else sys.maxsize  # torch lists every tensor of another model
+        reason = shorten(str(error), length, placeholder=' …')
         raise ValueError(f'the checkpoint {source} does not fit the config: {reason}') from error
     if report.absent:
         raise ValueError(f'the checkpoint {source} holds no {" and no ".join(report.absent)}: it can only start a training '

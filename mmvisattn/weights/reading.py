@@ -104,9 +104,10 @@ def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[di
     try:
         content = _content(path)
     except Exception as error:  # a damaged or hostile file can make the reader fail in any way
-        place = '' if str(path) == str(source) else f' (kept at {path}; delete it to fetch it again)'
+        place = '' if str(path) == str(source) else f' (kept at {path})'
+        again = '; delete it to fetch it again' if path.is_relative_to(home()) else ''
         raise ValueError(
-            f'{source}{place} cannot be read as a checkpoint (code in it is never run): {_reason(error)}') from error
+            f'{source}{place} cannot be read as a checkpoint (code in it is never run): {_reason(error)}{again}') from error
     return _unwrap(content, weights, str(source))
 
 

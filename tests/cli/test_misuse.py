@@ -231,6 +231,12 @@ def test_a_path_in_place_of_an_initialization_is_told():
         build(cfg, 'model')
 
 
+def test_an_initialization_without_a_type_is_told():
+    cfg = changed('model.backbone.init_cfg', dict(checkpoint='foo.pth'))
+    with pytest.raises(UsageError, match="init_cfg=.*foo.pth.* has no type, such as .*Pretrained"), config_errors(cfg):
+        build(cfg, 'model')
+
+
 def test_maps_that_a_backbone_has_not_are_told():
     with pytest.raises(UsageError, match='decode_head has in_index=9, but mmvisattn.SMT has the maps 0 to 3'):
         check_model(changed('model', dict(backbone=dict(type='mmvisattn.SMT'), neck=None, decode_head=dict(

@@ -74,7 +74,8 @@ def test_images_are_restored_in_tiles(inputs, run_tool, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, words', [
-    (['nowhere'], ['nowhere']), (['.', '--out', 'out'], ['no images in', 'no videos']),
+    (['nowhere'], ['nowhere']), ([''], ["folder ''"]), (['inputs', '--weights', 'detection'], ['does not fit', '…']),
+    (['.', '--out', 'out'], ['no images in', 'no videos']),
     (['inputs', '--model', 'smt-smal'], ['did you mean', 'smt-small']),
     (['inputs', '--model', 'topformer-tiny'], ['backbone']),
     (['inputs', '--model', 'nowhere.py'], ['no config nowhere.py']),

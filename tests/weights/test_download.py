@@ -106,6 +106,14 @@ def test_a_web_page_is_no_file(server, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {'.model.pth.lock'}
 
 
+@pytest.mark.parametrize('content, words', [(b'', 'it is empty'), (b'<Error><Code>AccessDenied</Code></Error>', 'web page')])
+def test_an_answer_without_content_is_not_kept(content, words, server, tmp_path):
+    server.files['/answer.pth'] = content
+    with pytest.raises(DownloadError, match=words):
+        fetch(f'{server.url}/answer.pth', tmp_path / 'model.pth')
+    assert {path.name for path in tmp_path.iterdir()} == {'.model.pth.lock'}
+
+
 @pytest.mark.parametrize('path, words', [('/nothing', '404'), ('/silent', 'cannot download')])
 def test_no_answer_is_reported(path, words, server, tmp_path):
     with pytest.raises(DownloadError, match=words):
@@ -146,6 +154,13 @@ def test_a_fetched_file_that_is_no_checkpoint_is_named_with_its_place(server, tm
     monkeypatch.setenv('MMVISATTN_HOME', str(tmp_path))
     with pytest.raises(ValueError, match=f'model.pth.*{tmp_path}.*cannot be read'):
         read_checkpoint(f'{server.url}/model.pth')
+
+
+def test_a_kept_file_that_is_no_checkpoint_may_be_fetched_again(tmp_path, monkeypatch):
+    monkeypatch.setenv('MMVISATTN_HOME', str(tmp_path))
+    (tmp_path / 'toy.pth').write_text('{"message": "Too many requests"}')
+    with pytest.raises(ValueError, match=f'{tmp_path}/toy.pth cannot be read.*; delete it to fetch it again'):
+        read_checkpoint(tmp_path / 'toy.pth')
 
 
 def entry(**settings):
