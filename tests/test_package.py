@@ -10,7 +10,7 @@ from helpers.wheel import PIP, built_wheel, copy_of_the_tree
 
 MANIFEST = (ROOT / 'MANIFEST.in').read_text()
 CHECK = """
-import mmvisattn, numpy, pathlib, subprocess, sys
+import mmvisattn, numpy, pathlib, runpy, sys
 from importlib.metadata import distribution
 from mmengine.registry import MODELS
 root = pathlib.Path(mmvisattn.__file__).parent
@@ -26,9 +26,9 @@ predicted = mmvisattn.load('segmentation', device='cpu').predict(numpy.zeros((64
 assert predicted.labels.shape == (64, 64)
 assert mmvisattn.load(mmvisattn.list_models('topformer*simple-head*')[0]).config.model.backbone.type == 'mmvisattn.TopFormer'
 name = 'topformer-tiny_simple-head_1xb16-800_miniature-128x128'
-done = subprocess.run([sys.executable, '-m', 'mmvisattn', 'train', name], capture_output=True, text=True)
-assert done.returncode == 1 and 'error: train_dataloader: data/miniature does not exist' in done.stderr, done.stderr
 print(len([p for p in (mim / 'configs').glob('*/*.py') if p.parent.name != '_base_']))
+sys.argv = ['mmvisattn', 'train', name]
+runpy.run_module('mmvisattn', run_name='__main__')
 """
 
 
@@ -50,5 +50,5 @@ def test_an_installed_wheel_carries_what_mim_needs(tmp_path):
     subprocess.run([*PIP, 'install', '--no-deps', '--no-index', '--target', site, wheel], check=True)
     done = subprocess.run([sys.executable, '-c', CHECK.format(site=str(site))], cwd=tmp_path, capture_output=True,
                           text=True, env=dict(os.environ, PYTHONPATH=str(site)), check=False)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.splitlines()[-1]) == len(CONFIGS)
+    assert 'error: train_dataloader: data/miniature does not exist' in done.stderr, done.stderr
+    assert str(len(CONFIGS)) in done.stdout.splitlines() and done.returncode == 1

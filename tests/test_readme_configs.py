@@ -16,7 +16,6 @@ from mmvisattn.without_torchvision import import_mmpretrain
 TRAIN, PREDICT = ROOT / 'tools/train.py', ROOT / 'tools/predict.py'
 
 
-
 def config_of_the_readme(name, folder):
     """The code block that begins with a file's name, written to that file."""
     code = re.search(rf'```python\n(# {name}\n.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)[1]
@@ -49,13 +48,13 @@ def test_boxes_in_cocos_format(tmp_path, run_tool):
     config_of_the_readme('my_detector.py', tmp_path)
     for split in ('train', 'val'):
         for i in range(2):
-            image(tmp_path / f'data/mine/{split}/{i}.jpg', i, height=32)  # the config makes them 1333 pixels wide
+            image(tmp_path / f'data/mine/{split}/{i}.jpg', i, height=32)
         boxes = [dict(id=i, image_id=i, category_id=i, bbox=[5, 2, 40, 15], area=600, iscrowd=0) for i in range(2)]
         (tmp_path / f'data/mine/{split}.json').write_text(json.dumps(dict(
             images=[dict(id=i, file_name=f'{i}.jpg', width=96, height=32) for i in range(2)], annotations=boxes,
             categories=[dict(id=0, name='cat'), dict(id=1, name='dog')])))
-    short = options('data/mine', 1, **{'train_cfg.max_epochs': 1})
-    done = run_tool(TRAIN, 'my_detector.py', *short)
+    small = {f'{loader}_dataloader.dataset.pipeline.{step}.scale': '(160,64)' for loader, step in (('train', 2), ('val', 1))}
+    done = run_tool(TRAIN, 'my_detector.py', *options('data/mine', 1, **{'train_cfg.max_epochs': 1}, **small))
     assert done.returncode == 0, done.stderr
     assert 'bbox_mAP' in done.stdout + done.stderr
 

@@ -16,7 +16,7 @@ SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-800_minia
 DETECTORS = {'FCOS': ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py',
              'RetinaNet': ROOT / 'configs/topformer/topformer-tiny_retinanet_8xb2-12e_coco.py',
              'ATSS': ROOT / 'configs/topformer/topformer-base_atss_1xb4-10e_bccd-640x480.py'}
-CLASSIFIER = ROOT / 'configs/topformer/topformer-tiny_1xb16-12e_miniature-imagenet-96x96.py'
+CLASSIFIER = ROOT / 'configs/topformer/topformer-tiny_1xb32-12e_miniature-imagenet-96x96.py'
 RESTORER = ROOT / 'configs/restormer/dncnn_gaussian25_1xb4-2400_bsds-48x48.py'
 
 

@@ -5,7 +5,7 @@ data_root = 'data/miniature-imagenet'
 metainfo = dict(classes=('cross', 'disc', 'gear', 'hexagon', 'leaf', 'square', 'star', 'triangle'))  # in the folders' order
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=96, crop_ratio_range=(0.5, 1.0)),
+    dict(type='RandomResizedCrop', scale=96, crop_ratio_range=(0.6, 1.0)),
     dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
     dict(type='PackInputs'),
 ]
@@ -15,6 +15,6 @@ test_pipeline = [
     dict(type='PackInputs'),
 ]
 data = dict(_delete_=True, type=dataset_type, data_root=data_root, metainfo=metainfo)
-train_dataloader = dict(batch_size=16, num_workers=1, dataset=dict(data, data_prefix='train', pipeline=train_pipeline))
+train_dataloader = dict(batch_size=32, num_workers=1, dataset=dict(data, data_prefix='train', pipeline=train_pipeline))
 val_dataloader = dict(batch_size=64, num_workers=1, dataset=dict(data, data_prefix='val', pipeline=test_pipeline))
 test_dataloader = val_dataloader
