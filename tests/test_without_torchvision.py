@@ -1,9 +1,5 @@
 """mmpretrain works without torchvision, and nothing else takes the stand-ins for it."""
-import subprocess
-import sys
-
 import pytest
-from helpers.runs import environment
 
 from mmvisattn.dependencies import installed
 
@@ -11,7 +7,7 @@ pytest.importorskip('mmpretrain')
 
 
 @pytest.mark.skipif(installed('torchvision'), reason='torchvision is installed')
-def test_mmpretrain_is_imported_and_torchvision_is_not():
+def test_mmpretrain_is_imported_and_torchvision_is_not(run_apart):
     code = """
 import importlib.util, sys
 from mmvisattn.without_torchvision import import_mmpretrain, stand_ins
@@ -27,6 +23,6 @@ try:
 except ImportError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, '-c', code], env=environment(), capture_output=True, text=True, check=False)
+    done = run_apart('-c', code)
     assert done.returncode == 0, done.stderr
     assert 'torchvision.transforms.Compose needs torchvision, which is not installed: pip install torchvision' in done.stdout

@@ -49,7 +49,8 @@ def test_testing_reports_every_class_paints_and_writes(trained, run_tool_in, min
 
 
 def test_augmented_testing(trained, run_tool_in, miniature_coco):
-    done = run_tool_in(trained, TEST, CONFIG, 'run/epoch_2.pth', '--tta', *options(miniature_coco))
+    small = {f'tta_pipeline.1.transforms.0.{i}.scale': f'({side},{side})' for i, side in enumerate((160, 96, 224))}
+    done = run_tool_in(trained, TEST, CONFIG, 'run/epoch_2.pth', '--tta', *options(miniature_coco, **small))
     assert done.returncode == 0, done.stderr
     assert 'coco/bbox_mAP' in done.stdout + done.stderr
 

@@ -219,8 +219,8 @@ def test_other_input_channels(family, arch, recording):
     """A gray image gives what its copy in every channel gave; so do six channels that hold an RGB image twice."""
     state = golden.checkpoint(golden.read(recording))
     settings = dict(type=f'mmvisattn.{family}', arch=arch)
-    gray = torch.randn(1, 1, 64, 64, dtype=torch.float64)
-    color = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    gray = torch.randn(1, 1, 32, 32, dtype=torch.float64)
+    color = torch.randn(1, 3, 32, 32, dtype=torch.float64)
     outputs = {}
     for channels in (3, 1, 6):
         model = MODELS.build(dict(settings, in_channels=channels)).double().eval()
