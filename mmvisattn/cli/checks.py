@@ -38,6 +38,7 @@ LEAST = {
     'train_cfg': dict(max_iters=1, max_epochs=1, val_interval=1),
     **{name: dict(batch_size=1, num_workers=0) for name in LOADERS},
 }
+LOG_LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
 
 
 def check_packages(cfg: Config) -> None:
@@ -101,6 +102,11 @@ def check_settings(cfg: Config) -> None:
             raise UsageError(f'the config has {key}, and nothing would read it{did_you_mean(alike)}')
     if cfg.get('load_from') and '://' not in str(cfg.load_from) and not Path(cfg.load_from).is_file():
         raise UsageError(f'load_from={shown(cfg.load_from)}: there is no such checkpoint')
+    if not isinstance(cfg.get('resume') or False, bool):
+        raise UsageError(f'resume={shown(cfg.resume)} must be True or False')
+    level = cfg.get('log_level') or 'INFO'
+    if isinstance(level, str) and level not in LOG_LEVELS:
+        raise UsageError(f'log_level={shown(level)} must be one of {", ".join(LOG_LEVELS)}')
     if not isinstance(cfg.get('custom_hooks') or [], (list, tuple)):
         raise UsageError(f'custom_hooks={shown(cfg.custom_hooks)} must be a list')
     for part, least in LEAST.items():

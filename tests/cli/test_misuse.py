@@ -160,6 +160,8 @@ def test_shipped_configs_raise_no_alarm(path):
     ('train_cfg.max_iters=-1', 'train_cfg.max_iters=-1 must be a whole number, at least 1'),
     ('train_cfg.max_iters=many', "train_cfg.max_iters='many' must be"),
     ('train_cfg.max_epochs=0', 'train_cfg.max_epochs=0 must be'),
+    ('resume=maybe', "resume='maybe' must be True or False"),
+    ('log_level=INFOO', "log_level='INFOO' must be one of CRITICAL, ERROR"),
     ('train_cfg.val_interval=0', 'train_cfg.val_interval=0 must be'),
     ('train_dataloader.batch_size=0', 'train_dataloader.batch_size=0 must be'),
     ('train_dataloader.batch_size=1.5', 'train_dataloader.batch_size=1.5 must be'),
