@@ -12,14 +12,16 @@ PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').g
 
 
 def commands(page):
-    """What calls a tool or make in code blocks, with its continuations, and in the text."""
+    """What calls a tool or make in code blocks, with its continuations, and in the text, as the words from there on."""
     text = re.sub(r'\\\n\s*', '', page.read_text())
     blocks = re.findall(r'^(?: {4}|\t)(.*)$', text, re.MULTILINE)
-    inline = re.findall(r'`((?:tools/\w+\.(?:py|sh)|make) [^`\n]+)`', text)
+    inline = re.findall(r'`((?:tools/\w+\.(?:py|sh)|make|python -m mmvisattn) [^`\n]+)`', text)
     for line in [*blocks, *inline]:
+        line = re.sub(r'^.*-m mmvisattn (\w+)', r'tools/\1.py', line)
         words = shlex.split(line, comments=True)
-        if words and (words[0] == 'make' or any(re.match(r'tools/\w+\.(py|sh)', word) for word in words)):
-            yield words
+        tool = [index for index, word in enumerate(words) if re.match(r'tools/\w+\.(py|sh)', word)]
+        if tool or words[:1] == ['make']:
+            yield words[tool[0]:] if tool else words
 
 
 COMMANDS = [pytest.param(words, id=' '.join(words)[:60]) for page in PAGES for words in commands(page)]
@@ -48,9 +50,8 @@ def test_the_command_exists(words, options_of):
         known = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
         assert targets and set(targets) <= set(known)
         return
-    index, tool = next((i, word) for i, word in enumerate(words) if word.startswith('tools/'))
+    tool, *arguments = (word.strip('[]…') for word in words)
     assert os.access(ROOT / tool, os.X_OK), f'{tool} is not executable'
-    arguments = [word.strip('[]…') for word in words[index + 1:]]
     assert {word for word in arguments if word.startswith('--')} <= options_of(tool)
     assert all((ROOT / word).is_file() for word in arguments if word.startswith('configs/'))
 

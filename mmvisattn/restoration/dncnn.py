@@ -25,10 +25,10 @@ class DnCNN(BaseModule):
         if depth < 2:
             raise ValueError(f'depth={depth} must be at least 2')
         self.in_channels = in_channels
-        middle = [nn.Sequential(nn.Conv2d(dims, dims, 3, padding=1, bias=False), nn.BatchNorm2d(dims), nn.ReLU(inplace=True))
+        middle = [nn.Sequential(nn.Conv2d(dims, dims, 3, padding=1, bias=False), nn.BatchNorm2d(dims), nn.ReLU())
                   for _ in range(depth - 2)]
         self.layers = nn.Sequential(
-            nn.Conv2d(in_channels, dims, 3, padding=1), nn.ReLU(inplace=True), *middle,
+            nn.Conv2d(in_channels, dims, 3, padding=1), nn.ReLU(), *middle,
             nn.Conv2d(dims, in_channels, 3, padding=1))
 
     def forward(self, image: Tensor) -> Tensor:

@@ -1,9 +1,19 @@
-"""The backbones under the contract of ``tests/models/test_contract.py``: a new family adds an entry."""
+"""What is under the contracts of ``tests/models``: a new family adds an entry to ``BACKBONES``."""
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import torch
 from mmengine.registry import MODELS
+
+
+def randomized(model):
+    """The model in eval mode, with random one-dimensional parameters and statistics, so that no default hides an error."""
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if tensor.is_floating_point() and tensor.dim() <= 1:
+                tensor.uniform_(0.5, 1.5) if 'var' in name or 'weight' in name else tensor.normal_(std=0.1)
+    return model.eval()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 import torch
-from helpers.cases import BACKBONES
+from helpers.cases import BACKBONES, randomized
 from helpers.uninitialized import Uninitialized
 from mmengine.optim import build_optim_wrapper
 from torch._subclasses import FakeTensorMode
@@ -17,15 +17,6 @@ from mmvisattn.layers import chunks, fuse_conv_bn
 SIZES = [(1, 1), (2, 3), (31, 33), (64, 64), (65, 97), (40, 130)]
 
 every_backbone = pytest.mark.parametrize('case', BACKBONES.values(), ids=BACKBONES)
-
-
-def randomized(model):
-    """The model in eval mode, with random one-dimensional parameters and statistics, so that no default hides an error."""
-    with torch.no_grad():
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            if tensor.is_floating_point() and tensor.dim() <= 1:
-                tensor.uniform_(0.5, 1.5) if 'var' in name or 'weight' in name else tensor.normal_(std=0.1)
-    return model.eval()
 
 
 @every_backbone

@@ -1,8 +1,8 @@
-"""The generated miniature data set (tools/make_miniature.py), crops of 128 x 128, tested whole."""
+"""The generated miniature data set (tools/make_miniature.py), crops of 96 x 96, tested whole."""
 _base_ = './segmentation.py'
 dataset_type = 'mmvisattn.MiniatureDataset'
 data_root = 'data/miniature'
-crop_size = (128, 128)
+crop_size = (96, 96)
 scale = (288, 144)
 
 train_pipeline = [
