@@ -17,8 +17,7 @@ def commands(page):
     blocks = re.findall(r'^(?: {4}|\t)(.*)$', text, re.MULTILINE)
     inline = re.findall(r'`((?:tools/\w+\.(?:py|sh)|make|python -m mmvisattn) [^`\n]+)`', text)
     for line in [*blocks, *inline]:
-        line = re.sub(r'^.*-m mmvisattn (\w+)', r'tools/\1.py', line)
-        words = shlex.split(line, comments=True)
+        words = shlex.split(re.sub(r'^.*-m mmvisattn (\w+)', r'tools/\1.py', line), comments=True)
         tool = [index for index, word in enumerate(words) if re.match(r'tools/\w+\.(py|sh)', word)]
         if tool or words[:1] == ['make']:
             yield words[tool[0]:] if tool else words
