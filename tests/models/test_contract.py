@@ -362,8 +362,10 @@ def test_compiles_in_training_with_checkpointed_activations(case):
 @pytest.mark.no_cover
 @compiled_backbones
 @pytest.mark.parametrize('backend, other_size, limits', [
-    ('aot_eager', (130, 96), {}),
-    pytest.param('inductor', (96, 160), dict(atol=1e-3, rtol=1e-3), marks=pytest.mark.slow)], ids=['aot_eager', 'inductor'])
+    ('eager', (130, 96), {}),
+    pytest.param('aot_eager', (130, 96), {}, marks=pytest.mark.slow),
+    pytest.param('inductor', (96, 160), dict(atol=1e-3, rtol=1e-3), marks=pytest.mark.slow)],
+    ids=['eager', 'aot_eager', 'inductor'])
 def test_compiles_as_one_graph(case, backend, other_size, limits):
     """One graph for the first size and one for others, whatever the number of blocks."""
     torch._dynamo.reset()

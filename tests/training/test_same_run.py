@@ -72,7 +72,7 @@ FAULT = pytest.mark.fault('killed or told to stop once, and resumed: weights as 
     pytest.param('detection', 0, 1, dict(at=5), [-signal.SIGKILL], marks=FAULT),  # within the second epoch
     pytest.param('restoration', 2, 1, dict(at=4, during='val'), [-signal.SIGKILL],  # after the patches have grown
                  marks=FAULT),
-    ('restoration', 0, 2, dict(at=2, rank=1, kind=signal.SIGTERM), [STOPPED, STOPPED]),
+    pytest.param('restoration', 0, 2, dict(at=2, rank=1, kind=signal.SIGTERM), [STOPPED, STOPPED], marks=FAULT),
 ], ids=lambda value: value if isinstance(value, str) else '')
 def test_interrupted_once(tmp_path, data, whole, task, workers, processes, killer, statuses):
     killing = write_config(tmp_path / 'killing.py', task, workers, killer=killer)
