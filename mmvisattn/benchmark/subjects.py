@@ -14,12 +14,13 @@ from mmvisattn.weights import find_model, similar_models
 
 PARTS = ('backbone', 'logits', 'output')
 
-# The models of other papers that users would pick instead, by short names, and chains of ours.
+# The models of other papers that users would pick instead, with the settings of mmseg's configs, and chains of ours.
 NAMED = {
     'swin-tiny': 'mmseg.SwinTransformer(embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], window_size=7)',
-    'mit-b0': 'mmseg.MixVisionTransformer(embed_dims=32, num_layers=[2, 2, 2, 2])',
-    'mit-b2': 'mmseg.MixVisionTransformer(embed_dims=64, num_layers=[3, 4, 6, 3])',
-    'mscan-small': "mmseg.MSCAN(embed_dims=[64, 128, 320, 512], depths=[2, 2, 4, 2], norm_cfg=dict(type='BN'))",
+    'mit-b0': 'mmseg.MixVisionTransformer(embed_dims=32, num_layers=[2, 2, 2, 2], num_heads=[1, 2, 5, 8])',
+    'mit-b2': 'mmseg.MixVisionTransformer(embed_dims=64, num_layers=[3, 4, 6, 3], num_heads=[1, 2, 5, 8])',
+    'mscan-small': 'mmseg.MSCAN(embed_dims=[64, 128, 320, 512], mlp_ratios=[8, 8, 4, 4], depths=[2, 2, 4, 2], '
+                   "norm_cfg=dict(type='BN'))",
     'mobilenetv2': 'mmseg.MobileNetV2()',
     'pidnet-small': 'mmseg.PIDNet(in_channels=3, channels=32, ppm_channels=96, num_stem_blocks=2, num_branch_blocks=3)',
     'resnet-50': 'mmseg.ResNet(depth=50)',

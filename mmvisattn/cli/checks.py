@@ -89,6 +89,14 @@ def _is_used(value: object, setting: object) -> bool:
     return not isinstance(value, dict) or value in (list(setting) if isinstance(setting, (list, tuple)) else [setting])
 
 
+def _check_rate(cfg: Config) -> None:
+    wrapper = cfg.get('optim_wrapper')
+    optimizer = wrapper.get('optimizer') if isinstance(wrapper, dict) else None
+    rate = optimizer.get('lr') if isinstance(optimizer, dict) else None
+    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate >= 0):
+        raise UsageError(f'optim_wrapper.optimizer.lr={shown(rate)} must be a number, at least 0')
+
+
 def check_settings(cfg: Config) -> None:
     """Fail for a misspelt key at the top of a config, which nothing would read, and for numbers that make no sense.
 
@@ -117,6 +125,7 @@ def check_settings(cfg: Config) -> None:
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if value is not None and not (number and value >= lowest and not value % 1 > 0):
                 raise UsageError(f'{part}.{key}={shown(value)} must be a whole number, at least {lowest}')
+    _check_rate(cfg)
     for name in LOADERS:
         loader = cfg.get(name) or {}
         if loader.get('persistent_workers') and loader.get('num_workers') == 0:

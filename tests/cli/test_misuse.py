@@ -161,6 +161,8 @@ def test_shipped_configs_raise_no_alarm(path):
     ('train_cfg.max_iters=many', "train_cfg.max_iters='many' must be"),
     ('train_cfg.max_epochs=0', 'train_cfg.max_epochs=0 must be'),
     ('resume=maybe', "resume='maybe' must be True or False"),
+    ('optim_wrapper.optimizer.lr=abc', "optim_wrapper.optimizer.lr='abc' must be a number, at least 0"),
+    ('optim_wrapper.optimizer.lr=-1', 'optim_wrapper.optimizer.lr=-1 must be'),
     ('log_level=INFOO', "log_level='INFOO' must be one of CRITICAL, ERROR"),
     ('train_cfg.val_interval=0', 'train_cfg.val_interval=0 must be'),
     ('train_dataloader.batch_size=0', 'train_dataloader.batch_size=0 must be'),
