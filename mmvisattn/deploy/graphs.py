@@ -73,7 +73,10 @@ class Segmentation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits = F.interpolate(
             self.model(x, mode='tensor').float(), x.shape[-2:], mode='bilinear', align_corners=self.model.align_corners)
-        return logits.argmax(1).int() if self.labels else logits
+        if not self.labels:
+            return logits
+        # OpenVINO (2026.4) takes six times as long for ONNX's ArgMax as for its TopK.
+        return (logits.topk(1, dim=1).indices[:, 0] if torch.compiler.is_compiling() else logits.argmax(1)).int()
 
 
 class Restoration(nn.Module):
