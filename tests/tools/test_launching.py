@@ -12,7 +12,7 @@ from helpers.trainings import write_config
 
 pytest.importorskip('mmseg')
 TOOLS = ROOT / 'tools'
-CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-750_miniature-96x96.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 
 
 def run_script(folder, *args, **variables):
