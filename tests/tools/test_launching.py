@@ -1,14 +1,20 @@
 """The scripts that start several processes, and ``python -m mmvisattn``."""
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from helpers import runs
+from helpers.faults import ended, start, wait_for
 from helpers.reduced import ROOT
 from helpers.runs import scalars
 from helpers.trainings import write_config
+
+from mmvisattn.cli.launching import alone_in
+from mmvisattn.cli.usage import UsageError
 
 pytest.importorskip('mmseg')
 TOOLS = ROOT / 'tools'
@@ -71,3 +77,20 @@ def test_the_tools_are_commands_of_the_package(run_tool):
     assert done.returncode == 0, done.stderr
     runs.assert_refused(run_tool('-c', code.format(['trian'])), 'there is no tool trian; did you mean train?')
     runs.assert_refused(run_tool('-c', code.format(['train', CONFIG.stem])), 'data/miniature does not exist')
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path):
+    def run():
+        with alone_in(tmp_path / 'run'):
+            (tmp_path / 'locked').touch()
+            time.sleep(60)
+
+    process = start(run)
+    wait_for((tmp_path / 'locked').exists)
+    words = f'--work-dir .*run: another training writes to it .process {process} on'
+    with pytest.raises(UsageError, match=words), alone_in(tmp_path / 'run'):
+        pass
+    os.kill(process, signal.SIGKILL)
+    ended(process)
+    with alone_in(tmp_path / 'run'):
+        pass
