@@ -5,7 +5,7 @@ $(error STACK=$(STACK) is neither onedl nor openmmlab)
 endif
 ENV := .venv$(if $(filter openmmlab,$(STACK)),-openmmlab)
 PY := $(ENV)/bin/python
-MINIATURE_CONFIG := configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py
+MINIATURE_CONFIG := configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py
 MINIATURE_DETECTION_CONFIG := configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py
 
 # Segmentation and restoration need no operators of mmcv, except that OpenMMLab's last mmsegmentation imports them all.

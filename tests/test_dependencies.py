@@ -42,7 +42,7 @@ def test_mmengine_is_named_with_the_command(run_afresh):
     assert_named(run_afresh('-c', HIDE.format(hidden=['mmengine']) + 'import mmvisattn.registry'), 'mmengine', 'seg')
 
 
-SEGMENTOR = 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+SEGMENTOR = 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 DETECTOR = 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
 TRAIN = """
 import runpy

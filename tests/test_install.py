@@ -7,7 +7,7 @@ import time
 import pytest
 from helpers.reduced import ROOT
 
-SEGMENTOR = 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+SEGMENTOR = 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 DETECTOR = 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
 SHORT = ('--cfg-options', 'train_cfg.max_iters=2', 'train_cfg.val_interval=2')
 OUTSIDE = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}

@@ -12,7 +12,7 @@ from helpers.wheel import built_wheel, copy_of_the_tree
 
 pytestmark = pytest.mark.install
 MIM = {'onedl': 'onedl-mim==0.5.1', 'openmmlab': 'openmim==0.3.9'}
-CONFIG = 'topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+CONFIG = 'topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 RELEASE = 'https://github.com/AFeng-x/SMT/releases/download/v1.0.0'
 
 

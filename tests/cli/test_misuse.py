@@ -15,7 +15,7 @@ from mmvisattn.cli.options import merge_options
 from mmvisattn.cli.usage import UsageError, check_figure, check_folder, nearest
 
 pytest.importorskip('mmseg')
-CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 DETECTOR = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
 
 

@@ -27,7 +27,7 @@ from mmvisattn.training.config import surviving
 
 pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
-SEGMENTATION = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+SEGMENTATION = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 DETECTION = ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py'
 IMAGE, LABELS = 'images/training/ADE_train_00000002.jpg', 'annotations/training/ADE_train_00000002.png'
 BOXES, PHOTO = 'annotations/instances_train2017.json', 'train2017/000000000002.jpg'

@@ -8,7 +8,7 @@ from mmvisattn.deploy import open_exported
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
 TOOL = ROOT / 'tools/export.py'
-CONFIG = f"_base_ = '{ROOT}/configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'\n"
+CONFIG = f"_base_ = '{ROOT}/configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'\n"
 
 
 @pytest.mark.slow

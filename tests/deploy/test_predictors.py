@@ -12,7 +12,7 @@ from mmvisattn.deploy.exporting import differences, exported_program, files_of
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
-SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 DETECTORS = {'FCOS': ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py',
              'RetinaNet': ROOT / 'configs/topformer/topformer-tiny_retinanet_8xb2-12e_coco.py',
              'ATSS': ROOT / 'configs/topformer/topformer-base_atss_1xb4-10e_bccd-640x480.py'}

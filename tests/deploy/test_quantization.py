@@ -12,7 +12,7 @@ from mmvisattn.deploy.exporting import metadata_of
 from mmvisattn.deploy.quantization import Quantizer
 
 pytest.importorskip('nncf')
-SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 RESTORER = ROOT / 'configs/restormer/dncnn_gaussian25_1xb4-2400_bsds-48x48.py'
 SIZE = (160, 160)
 

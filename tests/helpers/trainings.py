@@ -18,7 +18,7 @@ from mmengine.runner import runner as runner_module
 from mmvisattn.weights.inert import HISTORY_TYPES, NUMPY_TYPES, readable
 
 SEGMENTATION = '''
-_base_ = '{root}/configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+_base_ = '{root}/configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 crop_size = (32, 32)
 train_pipeline = [
     dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),

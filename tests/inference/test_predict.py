@@ -18,7 +18,7 @@ from mmvisattn.inference import ClassificationResult, DetectionResult, Restorati
 from mmvisattn.inference.sources import as_bytes, pixels_of
 
 CLASSIFIER = ROOT / 'configs/topformer/topformer-tiny_1xb32-12e_miniature-imagenet-96x96.py'
-SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,7 @@ from helpers.runs import assert_refused
 
 pytest.importorskip('mmseg')
 TOOL = ROOT / 'tools/check_dataset.py'
-CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 OUTPUTS = ('--json', 'found.json', '--picture', 'classes.png')
 
 

@@ -18,7 +18,7 @@ from mmvisattn.cli.usage import UsageError
 
 pytest.importorskip('mmseg')
 TOOLS = ROOT / 'tools'
-CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 
 
 def run_script(folder, *args, **variables):

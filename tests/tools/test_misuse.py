@@ -10,7 +10,7 @@ from helpers.reduced import ROOT
 from helpers.runs import options
 
 pytest.importorskip('mmseg')
-CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 WRONG = {  # configs and data beside the tools' arguments
     'no_model.py': 'x = 1',
     'no_data.py': "model = dict(type='EncoderDecoder')",

@@ -14,7 +14,7 @@ from helpers.runs import assert_refused, scalars
 
 pytest.importorskip('mmseg')
 TOOLS = ROOT / 'tools'
-CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 
 
 def options(data_root, **settings):

@@ -19,7 +19,7 @@ from mmvisattn.training.seeded_augmentation import SeededDataset, SeededIndex
 pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
 CONFIGS = dict(
-    segmentation=ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-900_miniature-96x96.py',
+    segmentation=ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py',
     detection=ROOT / 'configs/topformer/topformer-tiny_fcos_1xb8-40e_miniature-coco.py',
     restoration=ROOT / 'configs/restormer/restormer_gaussian-color-blind_8xb8-300k_dfwb-128x128.py')
 

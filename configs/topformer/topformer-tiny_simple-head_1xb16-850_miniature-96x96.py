@@ -10,9 +10,9 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(lr=4e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
-    dict(type='PolyLR', eta_min=0.0, power=1.0, by_epoch=False, begin=50, end=900),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, by_epoch=False, begin=50, end=850),
 ]
-train_cfg = dict(max_iters=900, val_interval=300)
-default_hooks = dict(checkpoint=dict(interval=300))
+train_cfg = dict(max_iters=850, val_interval=425)
+default_hooks = dict(checkpoint=dict(interval=425))
 # 1 process x 16 images.
 auto_scale_lr = dict(base_batch_size=16)
