@@ -197,8 +197,9 @@ def test_the_best_checkpoint_of_another_folder_is_kept(tmp_path):
 def test_epochs_that_end_between_updates(tmp_path, accumulated):
     """Accumulated gradients are not saved: what is resumed after the next update is the same training."""
     settings = dict(
+        model=ToyModel(dropout=0.0),
         train_cfg=dict(type='mmvisattn.EpochBasedTrainLoop', max_epochs=3, val_interval=1),
-        train_dataloader=dict(batch_size=2, num_workers=0, dataset=Numbers(),
+        train_dataloader=dict(batch_size=4, num_workers=0, dataset=Numbers(),
                               sampler=dict(type='DefaultSampler', shuffle=True),
                               batch_sampler=dict(type='mmvisattn.ResumableBatchSampler')),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1), accumulative_counts=accumulated),
