@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 
@@ -52,6 +53,9 @@ def read_training(path: Path) -> Checkpoint:
                          'it is cut off, or no checkpoint of PyTorch 1.6 or later') from None
     except OSError as error:
         raise ValueError(f'it cannot be read: {error.strerror or error}') from error
+    except UnpicklingError as error:
+        found = re.search(r'GLOBAL (\S+)', str(error))
+        raise ValueError(f'it holds code ({found[1]}), which is never run' if found else 'it is damaged') from error
     except Exception as error:  # a damaged file can make the reader fail in any way
         raise ValueError(f'it cannot be read: {str(error).partition(chr(10))[0] or type(error).__name__}') from error
     if not isinstance(content, dict) or (lacking := [part for part in PARTS if part not in content]):
