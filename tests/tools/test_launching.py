@@ -22,14 +22,16 @@ CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniatur
 
 
 def run_script(folder, *args, **variables):
+    environment = dict(runs.environment(), PYTHON=sys.executable, OMP_NUM_THREADS='1') | variables
     return subprocess.run([*map(str, args)], cwd=folder, capture_output=True, text=True, timeout=300, check=False,
-                          env=dict(runs.environment(), **dict(dict(PYTHON=sys.executable, OMP_NUM_THREADS='1'), **variables)))
+                          env=environment)
 
 
 def test_two_processes_train_with_gloo(miniature, tmp_path):
     """As torchrun starts them; ``test_a_process_dies`` has the script and torchrun, too."""
-    processes = begin(tmp_path, CONFIG, '--work-dir', 'run', '--accumulate', 2, '--cfg-options', 'env_cfg.dist_cfg.timeout=60',
-                      *runs.options(miniature, 1, **{'train_cfg.max_iters': 2})[1:], processes=2)
+    settings = {'train_cfg.max_iters': 2, 'env_cfg.dist_cfg.timeout': 60}
+    processes = begin(tmp_path, CONFIG, '--work-dir', 'run', '--accumulate', 2, *runs.options(miniature, 1, **settings),
+                      processes=2)
     assert end(processes) == [0, 0], output(tmp_path)[-3000:]
     records = scalars(tmp_path / 'run')
     assert [r['step'] for r in records if 'loss' in r] == [2, 4] and [r['step'] for r in records if 'mIoU' in r] == [2, 4]
