@@ -44,7 +44,8 @@ def train(folder, at=0, action=kill, **settings):
 
 def reported(folder):
     """The last iteration that ended."""
-    return int((folder / 'report').read_text().splitlines()[-1])
+    lines = (folder / 'report').read_text().splitlines()  # none yet if the file has only been opened
+    return int(lines[-1]) if lines else 0
 
 
 def assert_whole(folder):
