@@ -1,10 +1,13 @@
 """Writing files whole or not at all."""
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 UNFINISHED = '.unfinished-'
+FULL = {errno.ENOSPC: 'the disk is full', errno.EDQUOT: 'the quota of the disk is used up',
+        errno.EFBIG: 'the file is larger than allowed'}
 
 
 def _sync(path: Path) -> None:

@@ -5,6 +5,7 @@ import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
 # isort: split
 import sys
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 
 from mmengine.config import Config
@@ -15,13 +16,14 @@ from mmvisattn.cli.arguments import argument_parser, load_config, run_tool
 from mmvisattn.cli.broken_data import broken_data_named, count
 from mmvisattn.cli.checks import check_annotations, check_data, check_keys, check_model
 from mmvisattn.cli.compat import end_workers
-from mmvisattn.cli.launching import accumulate_batches, batches, check_restarts, is_first_process, ranks_named
+from mmvisattn.cli.launching import accumulate_batches, alone_in, batches, check_restarts, is_first_process, ranks_named
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.resume import duration, go_on, minutes, save_by_time, seed, set_randomness
 from mmvisattn.cli.seeds import train_seeds
 from mmvisattn.cli.usage import UsageError
-from mmvisattn.cli.watching import BACKENDS, non_finite_named, show_in
+from mmvisattn.cli.watching import BACKENDS, ends_named, show_in
 from mmvisattn.training.config import replaced, surviving
+from mmvisattn.training.preemption import end_at_signals
 
 
 def parse_args() -> Namespace:
@@ -93,10 +95,13 @@ def main() -> None:
         first = args.seed if args.seed is not None else (cfg.get('randomness') or {}).get('seed') or 0
         print(train_seeds(sys.argv[1:], Path(cfg.work_dir), first, args.seeds))
         return
+    end_at_signals()
     notes = check_annotations(cfg, 'train_dataloader', 'val_dataloader') if is_first_process() else []
-    notes += go_on(cfg, args.resume, args.seed) if args.resume else []
+    if choice := args.resume or (cfg.get('resume') and (cfg.get('load_from') or 'latest')):
+        notes += go_on(cfg, choice, args.seed)
     cfg = replaced(cfg)
-    with config_errors(cfg), broken_data_named(), non_finite_named():
+    alone = alone_in(Path(cfg.work_dir)) if is_first_process() else nullcontext()
+    with alone, config_errors(cfg), broken_data_named(), ends_named():
         runner = Runner.from_cfg(surviving(cfg, args.max_time, args.skip_bad))
         for note in notes:
             runner.logger.warning(note)

@@ -1,7 +1,10 @@
 """Options of the tools that concern several processes, and batches in parts."""
+import fcntl
 import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from mmengine.config import Config
 
@@ -52,6 +55,31 @@ def check_restarts(resume: str | None, max_time: float | None) -> None:
                          'goes on from the last checkpoint')
     if max_time is not None:
         raise UsageError('--max-time: torchrun --max-restarts would start the training again at once; leave out one of them')
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """While active, no other training that asks for it, too, writes into a folder. A killed one is in nobody's way.
+
+    Raises:
+        UsageError: if another training does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / '.lock').open('a+') as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            file.seek(0)
+            raise UsageError(f'--work-dir {folder}: another training writes to it ({file.read()}): wait for its end, or '
+                             'name another folder') from None
+        except OSError:  # a file system without locks
+            yield
+            return
+        with suppress(OSError):  # the disk may be full
+            file.truncate(0)
+            file.write(f'process {os.getpid()} on {socket.gethostname()}')
+            file.flush()
+        yield
 
 
 @contextmanager

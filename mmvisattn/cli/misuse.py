@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pickle import UnpicklingError
 from types import FrameType
 from typing import Any
 
@@ -17,6 +18,7 @@ from mmengine.config import Config
 from mmengine.registry import HOOKS, METRICS, OPTIMIZERS, WEIGHT_INITIALIZERS, Registry
 
 import mmvisattn.registry  # noqa: F401  so that its scope is among those searched for a similar type
+from mmvisattn.files import FULL
 
 from .usage import MISSPELLED, UsageError, did_you_mean, nearest, one_line, shown
 
@@ -223,7 +225,11 @@ def config_errors(cfg: Config) -> Iterator[None]:
     except UsageError:
         raise
     except Exception as error:  # a class may raise anything
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise UsageError(f'{cfg.get("work_dir")}: {FULL[error.errno]}; make room, or name another --work-dir') from error
         line = explanation(cfg.to_dict(), error)
+        if line is None and isinstance(error, UnpicklingError):
+            line = f'load_from={cfg.get("load_from")}: {one_line(error)}'
         if line is None:
             raise
         raise UsageError(line) from error

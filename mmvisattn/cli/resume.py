@@ -32,15 +32,16 @@ def seed(text: str) -> int:
 
 
 def duration(text: str) -> float:
-    """The seconds of a time on the command line: 11:30:00, 30:00, or 90.
+    """The seconds of a time on the command line: 1-12:00:00, 11:30:00, 30:00, or 90.
 
     Raises:
         UsageError: if it is none.
     """
     try:
         return seconds(text)
-    except ValueError:
-        raise UsageError(f'--max-time {text} must be a time such as 11:30:00 (hours, minutes, seconds)') from None
+    except (ValueError, OverflowError):
+        raise UsageError(f'--max-time {text} must be a time such as 11:30:00 (hours, minutes, seconds) or 1-12:00:00 (with '
+                         'days)') from None
 
 
 def minutes(text: str) -> float:
@@ -116,6 +117,9 @@ def go_on(cfg: Config, choice: str, chosen_seed: int | None = None) -> list[str]
     if found.accumulated != (chosen := (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)):
         raise UsageError(f'--resume: the training of {found.path} updates the weights after {found.accumulated} batches, '
                          f'this one after {chosen}, so their iterations differ; give the same --accumulate')
+    if found.averages and not any(hook.get('type') == 'EMAHook' for hook in cfg.get('custom_hooks') or []):
+        raise UsageError(f'--resume: the training of {found.path} averages its weights, this one does not, and would go on '
+                         'from the averages; give the same --ema')
     if found.seed is not None:
         # mmengine takes it over, but after the samplers have been built with the config's.
         if chosen_seed not in (None, found.seed):

@@ -15,6 +15,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmvisattn.cli.arguments import checkpoint_path, load_weights, read_config
 from mmvisattn.cli.checks import check_data, datasets_in
 from mmvisattn.files import written_whole
+from mmvisattn.training.resume import newest_checkpoint
 
 from .misuse import config_errors
 from .tasks import TASKS, Task
@@ -77,8 +78,9 @@ def read_run(work_dir: Path) -> TrainingRun:
     configs = sorted(work_dir.glob('*.py'), key=lambda path: path.stat().st_mtime)
     logs = sorted(work_dir.glob('*/*.log'))
     marked = sorted(work_dir.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
-    latest = work_dir / 'last_checkpoint'
-    if not (configs and logs and (marked or latest.is_file())):
+    if not marked and (newest := newest_checkpoint(work_dir)[0]):
+        marked = [newest.path]
+    if not (configs and logs and (marked or (work_dir / 'last_checkpoint').is_file())):
         raise UsageError(f'{work_dir} holds no training with a checkpoint: expected a config, a log and *.pth, '
                          'as tools/train.py writes them')
     history: dict[tuple, dict] = {}
@@ -87,8 +89,7 @@ def read_run(work_dir: Path) -> TrainingRun:
         first = min((record['step'] for record in records), default=0)
         history = {key: record for key, record in history.items() if record['step'] < first}
         history.update({(record['step'], 'loss' in record): record for record in records})
-    checkpoint = marked[-1] if marked else work_dir / Path(latest.read_text().strip()).name
-    return TrainingRun(configs[-1], checkpoint, logs[-1], list(history.values()))
+    return TrainingRun(configs[-1], marked[-1] if marked else work_dir / '*.pth', logs[-1], list(history.values()))
 
 
 def task_of(run: TrainingRun) -> Task:

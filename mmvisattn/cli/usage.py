@@ -6,15 +6,18 @@ import argparse
 import os
 import re
 import reprlib
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import NoReturn
 
 # So alike are a name and its misspelling, but seldom two names that belong together.
 MISSPELLED = 0.85
+INTERRUPTED = 128 + signal.SIGINT  # the status of a shell's commands after Ctrl-C
 
 
 class UsageError(Exception):
@@ -42,6 +45,9 @@ def did_you_mean(name: str | None) -> str:
 def one_line(error: BaseException) -> str:
     """The type and the message of any error; of an assertion without a message, what it asserts."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)  # that of a KeyError is quoted
+    if isinstance(error, UnpicklingError):  # torch advises to run the code in the file
+        found = re.search(r'GLOBAL (\S+)', text)
+        text = f'the checkpoint {f"holds code ({found[1]}), which is never run" if found else "is damaged, or none"}'
     if not text and isinstance(error, AssertionError):
         text = str(traceback.extract_tb(error.__traceback__)[-1].line)
     return f'{type(error).__name__}: {" ".join(text.split())}'
@@ -73,15 +79,29 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f'{message}{did_you_mean(right)} (--help lists all)')
 
 
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether the user pressed Ctrl-C; libraries may turn that into an error of theirs."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def end_clearly(main: Callable[[], None]) -> None:
     """Run a tool; a ``UsageError`` is printed alone and makes the exit status 1. ``--debug`` keeps the traceback.
 
-    So is what the system says of a file: that it is not to be written, that the disk is full.
+    So is what the system says of a file: that it is not to be written, that the disk is full. Ctrl-C makes the status 130.
     """
     try:
         main()
-    except (UsageError, OSError) as error:
-        if '--debug' in sys.argv[1:] or (isinstance(error, OSError) and error.filename is None):
+    except (KeyboardInterrupt, Exception) as error:
+        if '--debug' in sys.argv[1:]:
+            raise
+        if _is_interruption(error):
+            print('interrupted', file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        if not isinstance(error, (UsageError, OSError)) or (isinstance(error, OSError) and error.filename is None):
             raise
         sys.exit(f'error: {error if isinstance(error, UsageError) else one_line(error)}')
 

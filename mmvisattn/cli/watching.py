@@ -5,10 +5,12 @@ from importlib.util import find_spec
 
 from mmengine.config import Config
 
+from mmvisattn.training.checkpoint_hook import NotSaved
 from mmvisattn.training.watching import NonFinite
 
 from .usage import UsageError
 
+KILLED_WORKER = 'DataLoader worker'  # how torch's error begins
 BACKENDS = dict(tensorboard='TensorboardVisBackend', wandb='WandbVisBackend')
 
 
@@ -29,13 +31,20 @@ def show_in(cfg: Config, names: Sequence[str]) -> None:
 
 
 @contextmanager
-def non_finite_named() -> Iterator[None]:
-    """While active, a loss that is not finite is reported in one line.
+def ends_named() -> Iterator[None]:
+    """While active, what ends a training is reported in one line, with the way out.
 
     Raises:
-        UsageError: naming the layer and the saved batch.
+        UsageError: naming the layer and the saved batch of a loss that is not finite, the checkpoint that could not be
+            saved, or the worker that was killed.
     """
     try:
         yield
-    except NonFinite as error:
+    except (NonFinite, NotSaved) as error:
         raise UsageError(str(error)) from error
+    except RuntimeError as error:
+        if not str(error).startswith(KILLED_WORKER):
+            raise
+        first_line = str(error).partition('\n')[0].rstrip('. ')
+        raise UsageError(f'{first_line}; often the memory was full: try fewer workers (--cfg-options '
+                         'train_dataloader.num_workers=1). --resume goes on from the last checkpoint') from error

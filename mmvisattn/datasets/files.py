@@ -26,6 +26,15 @@ def _lacks_its_end(path: Path) -> bool:
     return any(begin.startswith(start) and end not in tail for start, end in ENDS.items())
 
 
+def _open_any_size(path: Path) -> Image.Image:
+    """An image as large as OpenCV reads it; Pillow stops at a sixth of that."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, 2**30
+    try:
+        return Image.open(path)
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
 def _opened(path: Path, thorough: bool) -> Image.Image | None:
     """An image whose header is read; None if only OpenCV or others read it.
 
@@ -37,7 +46,7 @@ def _opened(path: Path, thorough: bool) -> Image.Image | None:
             raise BadFile(f'{path} is empty')
         if path.suffix.lower() not in SUFFIXES:
             return None
-        image = Image.open(path)
+        image = _open_any_size(path)
         if thorough or _lacks_its_end(path):
             image.load()
         return image
@@ -45,8 +54,6 @@ def _opened(path: Path, thorough: bool) -> Image.Image | None:
         raise
     except FileNotFoundError:
         raise BadFile(f'{path} does not exist') from None
-    except Image.DecompressionBombError:
-        return None
     except Exception as error:  # damaged files make Pillow raise many kinds
         if cv2.haveImageReader(str(path)) and not isinstance(error, (OSError, SyntaxError)):
             return None

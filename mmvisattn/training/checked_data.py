@@ -129,12 +129,12 @@ class CheckedDataset(Dataset):
             try:
                 return self._sample((other, *patch) if patch else other, other)
             except BadFile as error:
-                if not self.bad[other]:
-                    self.bad[other] = True
-                    if self.skip:
-                        print_log(f'replaced by the next one: {error}', logger='current', level=logging.WARNING)
+                is_new = not self.bad[other]
+                self.bad[other] = True
                 if int(self.bad.sum()) > self.skip:
                     raise
+                if is_new:
+                    print_log(f'replaced by the next one: {error}', logger='current', level=logging.WARNING)
         raise BadFile(f'none of the {len(self)} samples can be used')
 
     def replaced(self) -> list[str]:

@@ -1,5 +1,5 @@
 """Checkpoints that stand whole or not at all."""
-import errno
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,17 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 
-from mmvisattn.files import remove_unfinished, write_whole
+from mmvisattn.files import FULL, remove_unfinished, write_whole
 from mmvisattn.registry import HOOKS
 
 from .agreement import Agreement
 
 BACKEND = 'mmvisattn.whole'
 VALIDATED = 'last_validation'  # what the message hub calls the iteration after which the last validation was
-FULL = {errno.ENOSPC: 'the disk is full', errno.EDQUOT: 'the quota of the disk is used up',
-        errno.EFBIG: 'the file is larger than allowed'}
+
+
+class NotSaved(RuntimeError):
+    """The end of a training could not be saved; the message names the file."""
 
 
 class WholeFileBackend(LocalBackend):
@@ -50,7 +52,8 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     A checkpoint is written to a temporary file, brought to the disk, and renamed; so is ``last_checkpoint``. Older
     checkpoints, and the previous best one, are deleted only when what replaces them stands. If writing fails, the log says
-    why, everything older is kept, and the training goes on and writes at the next interval.
+    why, everything older is kept, and the training goes on and writes at the next interval. If the last one of a training
+    could not be written, it is tried once more, and the training ends with an error if that fails, too.
 
     Args:
         args, kwargs: those of mmengine's hook.
@@ -66,6 +69,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         super().__init__(*args, **kwargs)
         self._kept: list[str] = []
         self._is_due = False
+        self._failed = ''  # the last checkpoint that could not be written, if none stands since
         self.saved_at: int | None = None
         self._minutes, self._saved_time, self._agreement = minutes, time.monotonic(), Agreement()
 
@@ -137,17 +141,29 @@ class CheckpointHook(MMEngineCheckpointHook):
         elif is_main_process() and self._is_noted(runner):
             self._delete_surplus(runner)
         self._saved_time = time.monotonic()
+        self._failed = '' if stands else name
         self.saved_at = meta['iter'] if stands else self.saved_at
         self._kept = self._kept[-self.max_keep_ckpts:] if stands and self.max_keep_ckpts > 0 else self._kept
         return stands
 
     def after_train(self, runner: Runner) -> None:
+        """Save what could not be saved before.
+
+        Raises:
+            NotSaved: if it cannot be saved now, either.
+        """
         self._agreement.end()
+        if self._failed and not self.save(runner, self._failed, dict(epoch=runner.epoch, iter=runner.iter)):
+            raise NotSaved(f'{self.file_backend.join_path(self.out_dir, self._failed)} could not be saved, so the end of '
+                           'this training is lost: make room, then --resume goes on from the last checkpoint')
         super().after_train(runner)
 
-    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> bool:
-        """What mmengine's hook calls at each interval."""
-        return self.save(runner, self.filename_tmpl.format(step), meta)
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        """What mmengine's hook calls at each interval of epochs."""
+        if at_update(runner):
+            self.save(runner, self.filename_tmpl.format(step), meta)
+        else:  # accumulated gradients are not saved
+            self._is_due = True
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         """What mmengine's hook calls after a validation."""
@@ -164,7 +180,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         hub.update_info(VALIDATED, runner.iter)
         # What is resumed knows the best checkpoint only if it is saved again.
         step = runner.epoch if self.by_epoch else runner.iter
-        noted = self.last_ckpt is None or self.save(
+        self._is_due |= not at_update(runner)
+        noted = self.last_ckpt is None or not self._is_due and self.save(
             runner, self.filename_tmpl.format(step), dict(epoch=runner.epoch, iter=runner.iter))
         if noted:
             self._delete_outdated_best(runner)
@@ -180,7 +197,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         """Save the weights if a metric is better than ever.
 
         Returns:
-            None if it is not, or the file could not be written; otherwise the previous best file, or '' if there is none.
+            None if it is not, or the file could not be written; otherwise the previous best file, or '' if there is none in
+            this folder: a training may have been resumed from a checkpoint of another one.
         """
         suffix = '' if len(self.key_indicators) == 1 else f'_{key}'
         hub = runner.message_hub
@@ -209,7 +227,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         runner.logger.info(f'The best checkpoint with {score:0.4f} {key} at {step} {"epoch" if self.by_epoch else "iter"} '
                            f'is saved to {name}.')
         previous = before['best_ckpt'] or ''
-        return '' if previous == path else previous
+        is_ours = os.path.dirname(os.path.abspath(previous)) == os.path.dirname(os.path.abspath(path))
+        return previous if is_ours and previous != path else ''
 
     def _written(self, runner: Runner, name: str, meta: dict, **settings: Any) -> bool:
         """Write a checkpoint on the first rank; whether it stands, on every rank."""
@@ -229,8 +248,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         try:
             write_whole(Path(runner.work_dir) / 'last_checkpoint', str(self.last_ckpt).encode())
         except OSError as error:
-            runner.logger.error(f'last_checkpoint could not be written: {_reason(error)}. It names an older checkpoint, '
-                                'which is kept.')
+            runner.logger.error(f'last_checkpoint could not be written: {_reason(error)}. It may name an older '
+                                'checkpoint, which is kept.')
             return False
         return True
 

@@ -6,7 +6,8 @@ from mmengine.config import Config
 from mmvisattn.config import dicts_in
 
 # What this package has better parts for, with the same arguments.
-REPLACED = ('CheckpointHook', 'EpochBasedTrainLoop', 'InfiniteSampler', 'IterBasedTrainLoop', 'LocalVisBackend')
+REPLACED = ('CheckpointHook', 'EpochBasedTrainLoop', 'InfiniteSampler', 'IterBasedTrainLoop', 'LocalVisBackend',
+            'TensorboardVisBackend')
 # Samplers of which every iterator begins anew.
 RESTARTED = ('mmvisattn.InfiniteSampler', 'DefaultSampler', 'mmengine.DefaultSampler')
 LOOPS = ('mmvisattn.EpochBasedTrainLoop', 'mmvisattn.IterBasedTrainLoop')

@@ -37,6 +37,9 @@ def _set_epoch(loader: DataLoader, epoch: int) -> None:
         _sampler(loader).set_epoch(epoch)
 
 
+BATCHES = 'batches_per_epoch'  # what the message hub calls their number
+
+
 class _Unstarted:
     """Stands for a data loader whose workers shall not start yet."""
 
@@ -133,6 +136,7 @@ class EpochBasedTrainLoop(_Resumable, MMEngineEpochLoop):
     def run(self) -> nn.Module:
         """Train."""
         self.runner.call_hook('before_train')
+        self._begin_anew_if_changed()
         self._decide_current_val_interval()
         if self._is_unvalidated() and self._done() == 0 and self._is_validation_due():
             self._validate()
@@ -144,15 +148,19 @@ class EpochBasedTrainLoop(_Resumable, MMEngineEpochLoop):
         self.runner.call_hook('after_train')
         return self.runner.model
 
+    def _begin_anew_if_changed(self) -> None:
+        """Begin the epoch anew if the checkpoint is of another number of batches in an epoch."""
+        info, batches = self.runner.message_hub.runtime_info, len(self.dataloader)
+        former = info.get(BATCHES, batches)
+        if former != batches or not 0 <= self._done() <= batches:
+            self.runner.logger.warning(f'an epoch has {batches} batches now, and had others before ({self._iter} iterations '
+                                       f'in {self._epoch} epochs and a part), so the epoch begins anew')
+            self._iter = self._epoch * batches
+        self.runner.message_hub.update_info(BATCHES, batches)
+
     def _done(self) -> int:
-        """Finished batches of the current epoch; 0 if the checkpoint is of another number of batches in an epoch."""
-        done = self._iter - self._epoch * len(self.dataloader)
-        if 0 <= done <= len(self.dataloader):
-            return done
-        self.runner.logger.warning(f'{self._iter} iterations are not {self._epoch} epochs of {len(self.dataloader)} batches '
-                                   'and a part: the batches have another size now, so the epoch begins anew')
-        self._iter = self._epoch * len(self.dataloader)
-        return 0
+        """Finished batches of the current epoch."""
+        return self._iter - self._epoch * len(self.dataloader)
 
     def run_epoch(self) -> None:
         """Train for an epoch, or for the rest of it."""

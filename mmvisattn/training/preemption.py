@@ -1,6 +1,7 @@
 """Trainings that are told to stop save first, and end with a status on which a launcher starts them again."""
 import os
 import signal
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -96,6 +97,12 @@ class PreemptionHook(Hook):
         raise SystemExit(STOPPED)
 
 
+def end_at_signals() -> None:
+    """Until the training begins, end at once at a signal, with the status on which a launcher starts again."""
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: sys.exit(STOPPED))
+
+
 def _end_with_the_parent() -> None:
     while True:
         info = signal.sigwaitinfo(SIGNALS)
@@ -114,13 +121,18 @@ def ignore_in_workers() -> None:
 
 
 def seconds(text: str) -> float:
-    """A time such as 11:30:00, 30:00 or 90 (seconds).
+    """A time such as 1-12:00:00 (with days, as Slurm writes them), 11:30:00, 30:00 or 90 (seconds).
 
     Raises:
         ValueError: if it is none, or not positive.
+        OverflowError: if it is infinite, or longer than a time can be.
     """
-    parts = [float(part) for part in text.split(':')]
-    if len(parts) > 3 or any(part < 0 for part in parts) or not sum(parts):
+    days, dash, clock = text.rpartition('-')
+    parts = [float(part) for part in clock.split(':')]
+    if len(parts) > 3 or any(part < 0 for part in parts) or (dash and (len(parts) < 3 or not days.isdecimal())):
         raise ValueError(text)
     hours, minutes, rest = [0.0] * (3 - len(parts)) + parts
-    return timedelta(hours=hours, minutes=minutes, seconds=rest).total_seconds()
+    duration = timedelta(days=int(days or 0), hours=hours, minutes=minutes, seconds=rest).total_seconds()
+    if not duration:
+        raise ValueError(text)
+    return duration

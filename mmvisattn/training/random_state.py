@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, get_rank
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -65,6 +65,9 @@ class RandomStateHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         states = checkpoint.get(KEY) or []
+        if get_rank() == 0 and len(states) != get_world_size():
+            runner.logger.warning(f'the checkpoint is of {len(states)} processes, and this training has {get_world_size()}: '
+                                  'it goes on with other batches')
         if get_rank() < len(states):
             self.state = states[get_rank()]
         else:

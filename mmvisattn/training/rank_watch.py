@@ -67,9 +67,12 @@ class RankWatch:
 
     def _watch(self) -> None:
         seen = {rank: ('', time.monotonic()) for rank in range(get_world_size() if self.rank == 0 else 0)}
-        number = 0
-        while not self.ended.wait(min(1.0, self.after_error / 4)) and not self.cause:
+        number, period, last = 0, min(1.0, self.after_error / 4), time.monotonic()
+        while not self.ended.wait(period) and not self.cause:
             number += 1
+            # This process may have stood still, and the others with it, as in a suspended job: that time does not count.
+            paused, last = max(0.0, time.monotonic() - last - 2 * period), time.monotonic()
+            seen = {rank: (life, since + paused) for rank, (life, since) in seen.items()}
             try:
                 self._set(f'life{self.rank}', f'{number} {socket.gethostname()}')
                 self._look(seen)

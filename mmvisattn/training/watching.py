@@ -158,13 +158,17 @@ class NonFiniteHook(Hook):
         wrapper.update_params = update_params  # type: ignore[method-assign]
 
     def _stop(self, runner: Runner, wrapper: OptimWrapper, loss: Tensor) -> None:
-        path = Path(runner.work_dir) / f'nonfinite_iter_{runner.iter + 1}_rank_{get_rank()}.pth'
-        with written_whole(path) as unfinished:
-            torch.save(dict(batch=plain(self.batch), iteration=runner.iter + 1), unfinished)
         where = self._first_layer(runner, wrapper) or ['no layer, when the batch was computed again, but in the loss alone']
+        path = Path(runner.work_dir) / f'nonfinite_iter_{runner.iter + 1}_rank_{get_rank()}.pth'
+        try:
+            with written_whole(path) as unfinished:
+                torch.save(dict(batch=plain(self.batch), iteration=runner.iter + 1), unfinished)
+            saved = f'is saved in {path}'
+        except (OSError, RuntimeError) as error:  # torch raises the latter when the disk is full
+            saved = f'could not be saved in {path}: {str(error).partition(chr(10))[0]}'
         names = f' ({", ".join(_names(self.batch)[:2])} …)' if _names(self.batch) else ''
         raise NonFinite(f'the loss of iteration {runner.iter + 1} is {loss.detach().float().mean().item()}. The first value '
-                        f'that is not finite is in {where[0]}. The batch{names} is saved in {path}')
+                        f'that is not finite is in {where[0]}. The batch{names} {saved}')
 
     def _first_layer(self, runner: Runner, wrapper: OptimWrapper) -> list[str]:
         states = next((hook for hook in runner.hooks if isinstance(hook, RandomStateHook)), None)

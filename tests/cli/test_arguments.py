@@ -12,7 +12,7 @@ from mmengine.registry import MODELS
 
 from mmvisattn.cli.arguments import load_config, load_weights
 from mmvisattn.cli.checks import MADE_OF_OPERATORS, _categories, check_data, check_model
-from mmvisattn.cli.usage import UsageError
+from mmvisattn.cli.usage import UsageError, end_clearly
 
 CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_8xb2-160k_ade20k-512x512.py'
 
@@ -103,3 +103,16 @@ def test_parts_made_of_operators_are_those_that_mmcv_and_mmseg_register():
     found = {name for name, source in sources.items()
              if registered[name].__module__.startswith('mmcv.ops.') or 'from mmcv.ops import' in source}
     assert found - {'FocalLoss'} == MADE_OF_OPERATORS  # on CPUs, FocalLoss does without
+
+
+def test_an_interruption_has_no_traceback(capsys):
+    """Also where a library makes another error of it, as mmengine does while it writes a config."""
+    def interrupted():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise SyntaxError('Failed to format the config file')  # noqa: B904
+
+    with pytest.raises(SystemExit) as caught:
+        end_clearly(interrupted)
+    assert caught.value.code == 130 and capsys.readouterr().err == 'interrupted\n'

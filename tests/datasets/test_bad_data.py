@@ -21,7 +21,7 @@ from PIL import Image
 from mmvisattn.cli.checks import check_annotations, check_data
 from mmvisattn.cli.dataset_check import check_datasets
 from mmvisattn.cli.usage import UsageError
-from mmvisattn.datasets.files import BadFile
+from mmvisattn.datasets.files import BadFile, read_labels
 from mmvisattn.datasets.miniature import write_miniature
 from mmvisattn.training.config import surviving
 
@@ -368,3 +368,10 @@ def test_files_of_boxes(tmp_path, shapes, models, told, name):
     root = shutil.copytree(shapes, tmp_path / 'data')
     harm(root / file)
     check(config(DETECTION, root), models[DETECTION], told, file, words, training)
+
+
+def test_labels_of_any_size_are_read(tmp_path):
+    """Pillow takes more than 179 million pixels for an attack."""
+    Image.new('1', (14000, 13000), 1).save(tmp_path / 'labels.png')
+    size, values = read_labels(tmp_path / 'labels.png')
+    assert size == (13000, 14000) and values.min() == 1

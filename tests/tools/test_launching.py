@@ -1,14 +1,20 @@
 """The scripts that start several processes, and ``python -m mmvisattn``."""
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from helpers import runs
+from helpers.faults import ended, start, wait_for
 from helpers.reduced import ROOT
 from helpers.runs import scalars
-from helpers.trainings import write_config
+from helpers.trainings import begin, end, output, write_config
+
+from mmvisattn.cli.launching import alone_in
+from mmvisattn.cli.usage import UsageError
 
 pytest.importorskip('mmseg')
 TOOLS = ROOT / 'tools'
@@ -16,17 +22,34 @@ CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniatur
 
 
 def run_script(folder, *args, **variables):
+    environment = dict(runs.environment(), PYTHON=sys.executable, OMP_NUM_THREADS='1') | variables
     return subprocess.run([*map(str, args)], cwd=folder, capture_output=True, text=True, timeout=300, check=False,
-                          env=dict(runs.environment(), PYTHON=sys.executable, OMP_NUM_THREADS='1', **variables))
+                          env=environment)
 
 
 def test_two_processes_train_with_gloo(miniature, tmp_path):
-    done = run_script(tmp_path, TOOLS / 'dist_train.sh', CONFIG, 2, '--work-dir', 'run', '--accumulate', 2, '--cfg-options',
-                      'env_cfg.dist_cfg.timeout=60', *runs.options(miniature, 1, **{'train_cfg.max_iters': 2})[1:])
-    assert done.returncode == 0, done.stderr[-3000:]
+    """As torchrun starts them; ``test_a_process_dies`` has the script and torchrun, too."""
+    settings = {'train_cfg.max_iters': 2, 'env_cfg.dist_cfg.timeout': 60}
+    processes = begin(tmp_path, CONFIG, '--work-dir', 'run', '--accumulate', 2, *runs.options(miniature, 1, **settings),
+                      processes=2)
+    assert end(processes) == [0, 0], output(tmp_path)[-3000:]
     records = scalars(tmp_path / 'run')
     assert [r['step'] for r in records if 'loss' in r] == [2, 4] and [r['step'] for r in records if 'mIoU' in r] == [2, 4]
-    assert 'Distributed training: True' in done.stdout + done.stderr
+    assert 'Distributed training: True' in output(tmp_path)
+
+
+@pytest.mark.parametrize('script, arguments, called', [
+    ('dist_train.sh', ['my.py', 2, '--seed', 1], 'train.py my.py --seed 1'),
+    ('dist_test.sh', ['my.py', 'my.pth', 2, '--out', 'x'], 'test.py my.py my.pth --out x')])
+def test_the_scripts_call_torchrun(tmp_path, script, arguments, called):
+    """With a stand-in for Python."""
+    python = tmp_path / 'python'
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    done = run_script(tmp_path, TOOLS / script, *arguments, PYTHON=str(python))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('-m torch.distributed.run') and '--nproc-per-node 2' in done.stdout
+    assert done.stdout.endswith(f'/{called} --launcher pytorch\n')
 
 
 @pytest.mark.fault('a process of two is killed, with torchrun')
@@ -71,3 +94,20 @@ def test_the_tools_are_commands_of_the_package(run_tool):
     assert done.returncode == 0, done.stderr
     runs.assert_refused(run_tool('-c', code.format(['trian'])), 'there is no tool trian; did you mean train?')
     runs.assert_refused(run_tool('-c', code.format(['train', CONFIG.stem])), 'data/miniature does not exist')
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path):
+    def run():
+        with alone_in(tmp_path / 'run'):
+            (tmp_path / 'locked').touch()
+            time.sleep(60)
+
+    process = start(run)
+    wait_for((tmp_path / 'locked').exists)
+    words = f'--work-dir .*run: another training writes to it .process {process} on'
+    with pytest.raises(UsageError, match=words), alone_in(tmp_path / 'run'):
+        pass
+    os.kill(process, signal.SIGKILL)
+    ended(process)
+    with alone_in(tmp_path / 'run'):
+        pass

@@ -6,11 +6,11 @@ import time
 
 import pytest
 import torch
-from helpers.faults import KILLED, Reporter, ToyModel, fault, forked, full_disk, kill, start, toy_runner, wait_for
+from helpers.faults import KILLED, Numbers, Reporter, ToyModel, fault, forked, full_disk, kill, start, toy_runner, wait_for
 from mmengine.registry import HOOKS
 
 from mmvisattn import read_checkpoints_safely
-from mmvisattn.training.checkpoint_hook import CheckpointHook
+from mmvisattn.training.checkpoint_hook import CheckpointHook, NotSaved
 from mmvisattn.training.resume import newest_checkpoint
 
 # What one interval with a validation writes, renames and deletes once there are old files to delete: the functions of
@@ -44,7 +44,8 @@ def train(folder, at=0, action=kill, **settings):
 
 def reported(folder):
     """The last iteration that ended."""
-    return int((folder / 'report').read_text().splitlines()[-1])
+    lines = (folder / 'report').read_text().splitlines()  # none yet if the file has only been opened
+    return int(lines[-1]) if lines else 0
 
 
 def assert_whole(folder):
@@ -143,3 +144,98 @@ def test_processes_that_resumed_differently_are_told(monkeypatch, tmp_path):
     monkeypatch.setattr('mmvisattn.training.checkpoint_hook.all_gather_object', lambda own: [own, own + 1])
     with pytest.raises(RuntimeError, match=r'different iterations: \[0, 1\]'):
         CheckpointHook().before_train(toy_runner(tmp_path / 'run'))
+
+
+def limit_files(size=resource.RLIM_INFINITY):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+class FullAtTheEnd(Reporter):
+    """Lets no file be larger than ``size`` when the last of six iterations is saved; there is room again afterwards."""
+
+    def __init__(self, path, size, has_room_again):
+        super().__init__(path)
+        self.size, self.has_room_again = size, has_room_again
+
+    def before_train_iter(self, runner, *args, **kwargs):
+        if runner.iter == 5:
+            limit_files(self.size)
+
+    def after_val(self, runner):
+        if self.has_room_again:
+            limit_files()
+
+
+@pytest.mark.parametrize('has_room_again', [True, False])
+def test_the_end_of_a_training_is_saved_or_an_error(tmp_path, has_room_again):
+    def run():
+        runner = toy_runner(tmp_path / 'run')
+        runner.register_hook(FullAtTheEnd(tmp_path / 'report', 1000, has_room_again))
+        try:
+            runner.train()
+        except NotSaved as error:
+            limit_files()
+            (tmp_path / 'error').write_text(str(error))
+
+    assert forked(run) == 0
+    assert newest_checkpoint(tmp_path / 'run')[0].iteration == (6 if has_room_again else 5)
+    assert has_room_again or 'iter_6.pth could not be saved, so the end of this' in (tmp_path / 'error').read_text()
+
+
+def test_the_best_checkpoint_of_another_folder_is_kept(tmp_path):
+    assert train(tmp_path) == 0
+    before = {path.name for path in (tmp_path / 'run').glob('*.pth')}
+
+    def run():
+        toy_runner(tmp_path / 'other', 10, resume=True, load_from=str(tmp_path / 'run/iter_6.pth')).train()
+
+    assert forked(run) == 0
+    assert before == {path.name for path in (tmp_path / 'run').glob('*.pth')}
+    assert {path.name for path in (tmp_path / 'other').glob('best*')} == {'best_toy_score_iter_10.pth'}
+
+
+@pytest.mark.parametrize('accumulated', [1, 2])
+def test_epochs_that_end_between_updates(tmp_path, accumulated):
+    """Accumulated gradients are not saved: what is resumed after the next update is the same training."""
+    settings = dict(
+        model=ToyModel(dropout=0.0),
+        train_cfg=dict(type='mmvisattn.EpochBasedTrainLoop', max_epochs=3, val_interval=1),
+        train_dataloader=dict(batch_size=4, num_workers=0, dataset=Numbers(),
+                              sampler=dict(type='DefaultSampler', shuffle=True),
+                              batch_sampler=dict(type='mmvisattn.ResumableBatchSampler')),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1), accumulative_counts=accumulated),
+        default_hooks=dict(checkpoint=dict(type='mmvisattn.CheckpointHook', by_epoch=True, interval=1, save_best='toy/score',
+                                           rule='greater')))
+    assert forked(lambda: toy_runner(tmp_path / 'run', **settings).train()) == 0
+    whole = {path.name: torch.load(path, weights_only=True) for path in (tmp_path / 'run').glob('[!b]*.pth')}
+    batches = next(iter(whole.values()))['message_hub']['runtime_info']['batches_per_epoch']
+    assert batches % 2
+    first = 'epoch_1.pth' if accumulated == 1 else f'iter_{batches + 1}.pth'
+    assert first in whole and 'epoch_3.pth' in whole
+
+    def run():
+        toy_runner(tmp_path / 'other', resume=True, load_from=str(tmp_path / 'run' / first), **settings).train()
+
+    assert forked(run) == 0
+    resumed = torch.load(tmp_path / 'other/epoch_3.pth', weights_only=True)
+    for name, tensor in whole['epoch_3.pth']['state_dict'].items():
+        assert torch.equal(tensor, resumed['state_dict'][name]), name
+
+
+def test_an_epoch_of_another_length_begins_anew(tmp_path):
+    def settings(batch_size):
+        return dict(
+            train_cfg=dict(type='mmvisattn.EpochBasedTrainLoop', max_epochs=2, val_interval=5),
+            train_dataloader=dict(batch_size=batch_size, num_workers=0, dataset=Numbers(),
+                                  sampler=dict(type='DefaultSampler', shuffle=False),
+                                  batch_sampler=dict(type='mmvisattn.ResumableBatchSampler')),
+            default_hooks=dict(checkpoint=dict(type='mmvisattn.CheckpointHook', by_epoch=True, interval=1)))
+
+    assert forked(lambda: toy_runner(tmp_path / 'run', **settings(2)).train()) == 0
+    first = str(tmp_path / 'run/epoch_1.pth')
+    batches = torch.load(first, weights_only=True)['message_hub']['runtime_info']['batches_per_epoch']
+    assert forked(lambda: toy_runner(tmp_path / 'other', resume=True, load_from=first, log_level='WARNING',
+                                     **settings(3)).train()) == 0
+    fewer = -(-2 * batches // 3)
+    assert 'so the epoch begins anew' in next((tmp_path / 'other').glob('*/*.log')).read_text()
+    assert torch.load(tmp_path / 'other/epoch_2.pth', weights_only=True)['meta']['iter'] == 2 * fewer

@@ -1,4 +1,6 @@
 """Trainings that stop and save by the clock."""
+import os
+import signal
 import time
 
 import pytest
@@ -9,7 +11,7 @@ from mmvisattn import read_checkpoints_safely
 from mmvisattn.cli.resume import duration, minutes, save_by_time, seed, set_randomness
 from mmvisattn.cli.usage import UsageError
 from mmvisattn.training.checkpoint_hook import CheckpointHook
-from mmvisattn.training.preemption import STOPPED, PreemptionHook, seconds
+from mmvisattn.training.preemption import STOPPED, PreemptionHook, end_at_signals, seconds
 from mmvisattn.training.resume import newest_checkpoint
 
 
@@ -52,17 +54,29 @@ def test_without_the_checkpoint_hook_it_cannot_stop(tmp_path):
         PreemptionHook()._stop(runner, 1)
 
 
-@pytest.mark.parametrize('text, expected', [('11:30:00', 41400), ('30:00', 1800), ('90', 90), ('0:0:1.5', 1.5)])
+@pytest.mark.parametrize('text, expected', [
+    ('1-11:30:00', 127800), ('11:30:00', 41400), ('30:00', 1800), ('90', 90), ('0:0:1.5', 1.5)])
 def test_times_are_read(text, expected):
     assert seconds(text) == duration(text) == expected
 
 
 @pytest.mark.parametrize('read, text', [
-    (duration, 'soon'), (duration, '1:2:3:4'), (duration, '0'), (duration, '-1'), (minutes, '0'), (minutes, 'x'),
+    (duration, 'soon'), (duration, '1:2:3:4'), (duration, '0'), (duration, '-1'),
+    (duration, '1-12'), (duration, 'inf'), (duration, '1e20'), (minutes, '0'), (minutes, 'x'),
     (minutes, 'inf'), (seed, '-1'), (seed, '1.5'), (seed, '2147483648')])
 def test_wrong_options_are_told(read, text):
     with pytest.raises(UsageError, match=text):
         read(text)
+
+
+
+def test_signals_before_the_training_end_it_at_once(tmp_path):
+    def run():
+        end_at_signals()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(60)
+
+    assert forked(run) == STOPPED
 
 
 def test_times_need_the_checkpoint_hook():

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import torch.distributed as dist
-from helpers.faults import end, start_ranks
+from helpers.faults import end, start_ranks, wait_for
 
 from mmvisattn.training.rank_watch import RankLost, watched_ranks
 
@@ -66,3 +66,22 @@ def test_all_end_well(tmp_path):
             time.sleep(rank * 0.5)
 
     assert end(start_ranks(calm, 2)) == [0, 0]
+
+
+def test_processes_that_stood_still_are_alive(tmp_path):
+    """As in a suspended job."""
+    def steady(rank):
+        with watched_ranks(silence=2, after_error=1):
+            (tmp_path / f'begun{rank}').touch()
+            time.sleep(3)
+
+    processes = start_ranks(steady, 2)
+    wait_for(lambda: len(list(tmp_path.glob('begun*'))) == 2)
+    time.sleep(0.5)
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(processes[0], signal.SIGCONT)
+    time.sleep(0.7)
+    os.kill(processes[1], signal.SIGCONT)
+    assert end(processes) == [0, 0]

@@ -62,7 +62,7 @@ def value_at(path):
     ('wrong checksum', lambda path: damage(path, value_at(path))),
     ('it holds no optimizer', lambda path: save(path, 12, optimizer=None)),
     ('does not say at which iteration', lambda path: save(path, 12, meta=dict(epoch=0))),
-    ('it cannot be read: Weights only load failed', lambda path: save(path, 12, code=os.system)),
+    ('it holds code (posix.system), which is never run', lambda path: save(path, 12, code=os.system)),
     ('it is no checkpoint of a training', lambda path: torch.save([1], path)),
 ])
 def test_what_does_not_load_is_passed_over(folder, reason, harm):
@@ -79,6 +79,50 @@ def test_the_noted_folder_is_searched(folder, tmp_path_factory):
     assert newest_checkpoint(elsewhere)[0].iteration == 12
     (elsewhere / 'last_checkpoint').write_bytes(b'\xff')
     assert newest_checkpoint(elsewhere) == (None, [])
+
+
+
+def note(folder, text, time):
+    (folder / 'last_checkpoint').write_text(text)
+    os.utime(folder / 'last_checkpoint', (time, time))
+
+
+def test_the_order_does_not_hang_on_the_times_of_a_copy(folder):
+    note(folder, str(folder / 'iter_12.pth'), 30)
+    for time, name in enumerate(('iter_12.pth', 'iter_8.pth', 'iter_9.pth'), start=20):  # copied in this order
+        os.utime(folder / name, (time, time))
+    assert newest_checkpoint(folder)[0].iteration == 12
+    os.truncate(folder / 'iter_12.pth', 10)
+    assert newest_checkpoint(folder)[0].iteration == 9
+
+
+def test_what_was_saved_after_the_note_is_newer(folder):
+    """A kill came before ``last_checkpoint``. But later iterations of an earlier training are not newer."""
+    note(folder, str(folder / 'iter_9.pth'), 9)
+    assert newest_checkpoint(folder)[0].iteration == 12
+    os.utime(folder / 'iter_12.pth', (5, 5))
+    assert newest_checkpoint(folder)[0].iteration == 9
+
+
+def test_batches_that_were_saved_are_no_checkpoints(folder):
+    save(folder / 'nonfinite_iter_13_rank_0.pth', 13)
+    assert newest_checkpoint(folder)[0].iteration == 12 and not newest_checkpoint(folder)[1]
+
+
+@pytest.mark.parametrize('spoil', [
+    lambda path: path.write_text('x' * 5000), lambda path: path.write_text(''), lambda path: path.mkdir(), os.mkfifo],
+    ids=['long', 'empty', 'folder', 'fifo'])
+def test_a_spoiled_note_is_passed_over(folder, spoil):
+    spoil(folder / 'last_checkpoint')
+    assert newest_checkpoint(folder)[0].iteration == 12
+
+
+def test_averaged_weights_need_the_hook(folder):
+    save(folder / 'iter_14.pth', 14, ema_state_dict=dict(weight=torch.ones(1)))
+    with pytest.raises(UsageError, match='iter_14.pth averages its weights, this one does not.*give the same --ema'):
+        go_on(Config(dict(work_dir=str(folder))), 'latest')
+    cfg = Config(dict(work_dir=str(folder), custom_hooks=[dict(type='EMAHook')]))
+    assert 'after 14 iterations' in go_on(cfg, 'latest')[0]
 
 
 def test_another_accumulation_is_an_error(folder):

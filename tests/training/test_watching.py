@@ -1,4 +1,9 @@
 """The log tells the speed, other tools show it, and a loss that is no number is explained."""
+import os
+import resource
+import signal
+import time
+
 import pytest
 import torch
 from helpers.faults import Numbers, forked, toy_runner
@@ -9,8 +14,9 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 
 from mmvisattn.cli.usage import UsageError
-from mmvisattn.cli.watching import non_finite_named, show_in
+from mmvisattn.cli.watching import ends_named, show_in
 from mmvisattn.training.random_state import RandomStateHook
+from mmvisattn.training.vis_backend import TensorboardVisBackend
 from mmvisattn.training.watching import NonFiniteHook, ThroughputHook, plain
 
 
@@ -51,7 +57,7 @@ def runner_of(folder, model, *hooks, **settings):
 
 def test_the_first_layer_is_named_and_the_batch_saved(tmp_path):
     runner = runner_of(tmp_path, Layers(), RandomStateHook(), NonFiniteHook())
-    with pytest.raises(UsageError) as caught, non_finite_named():
+    with pytest.raises(UsageError) as caught, ends_named():
         runner.train()
     text, number = str(caught.value), runner.iter + 1
     assert f'the loss of iteration {number} is ' in text and 'is in inner.log (Logarithm), whose output has' in text
@@ -66,7 +72,7 @@ def test_spoiled_weights_are_told(tmp_path):
     model.inner['log'] = nn.Identity()
     model.inner['last'].weight.data[0, 0] = float('nan')
     with pytest.raises(UsageError, match=r'inner\.last \(Linear\).*its weight is not finite, so an earlier update'), \
-            non_finite_named():
+            ends_named():
         runner_of(tmp_path, model, NonFiniteHook()).train()
 
 
@@ -74,7 +80,7 @@ def test_patience_waits_for_several_in_a_row(tmp_path):
     model = Layers()
     model.inner['last'].bias.data[:] = float('inf')
     runner = runner_of(tmp_path, model, NonFiniteHook(patience=3))
-    with pytest.raises(UsageError, match='the loss of iteration 3 is'), non_finite_named():
+    with pytest.raises(UsageError, match='the loss of iteration 3 is'), ends_named():
         runner.train()
 
 
@@ -121,6 +127,34 @@ def test_tensorboard_shows_the_numbers(tmp_path):
     assert [step for step, _ in written] == [step for step, _ in expected] == [1, 2, 3, 4, 5, 6]
     assert [value for _, value in written] == pytest.approx([value for _, value in expected], rel=1e-6)
     assert 'images_per_second' in events.Tags()['scalars']
+
+
+
+def test_a_full_disk_does_not_stop_tensorboard(tmp_path):
+    pytest.importorskip('tensorboard')
+
+    def run():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        backend = TensorboardVisBackend(str(tmp_path))
+        for step in range(200):
+            backend.add_scalar('loss', float(step), step)
+            if step % 50 == 0:
+                time.sleep(0.1)  # the numbers are written by a thread
+        backend.close()
+
+    assert forked(run) == 0
+
+
+def test_a_killed_worker_is_told_with_the_way_out():
+    class Killing(torch.utils.data.Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(UsageError, match='often the memory was full: try fewer workers'), ends_named():
+        list(torch.utils.data.DataLoader(Killing(), num_workers=1))
 
 
 def test_what_is_missing_is_told(monkeypatch):
