@@ -128,11 +128,13 @@ def test_kills_from_outside_lose_nothing(tmp_path, delay):
         runner.train()
 
     process = start(run)
-    wait_for(lambda: (tmp_path / 'report').is_file() and reported(tmp_path) > delay % 5)
-    wait_for(lambda: list((tmp_path / 'run').glob('.unfinished*')))
-    time.sleep(delay / 20 * 0.02)
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+    try:
+        wait_for(lambda: (tmp_path / 'report').is_file() and reported(tmp_path) > delay % 5)
+        wait_for(lambda: list((tmp_path / 'run').glob('.unfinished*')))
+        time.sleep(delay / 20 * 0.02)
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
     found, passed_over = newest_checkpoint(tmp_path / 'run')
     assert not passed_over and found.iteration >= reported(tmp_path)
     assert os.path.isfile((tmp_path / 'run/last_checkpoint').read_text())
