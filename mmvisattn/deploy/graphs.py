@@ -14,6 +14,7 @@ from mmvisattn import __version__
 from mmvisattn.config import dicts_in, metainfo_of
 from mmvisattn.inference.predictor import Predictor
 from mmvisattn.inference.results import ClassificationResult, DetectionResult, RestorationResult, Result, SegmentationResult
+from mmvisattn.layers import is_exporting
 
 from .detections import Detections, RawDetections, check_head, raw_names
 
@@ -76,7 +77,7 @@ class Segmentation(nn.Module):
         if not self.labels:
             return logits
         # OpenVINO (2026.4) takes six times as long for ONNX's ArgMax as for its TopK.
-        return (logits.topk(1, dim=1).indices[:, 0] if torch.compiler.is_compiling() else logits.argmax(1)).int()
+        return (logits.topk(1, dim=1).indices[:, 0] if is_exporting() else logits.argmax(1)).int()
 
 
 class Restoration(nn.Module):

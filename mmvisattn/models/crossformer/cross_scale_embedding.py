@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-# PyTorch has it from 2.7 on.
-is_exporting = getattr(torch.compiler, 'is_exporting', bool)
+from mmvisattn.layers import is_exporting
 
 
 def is_any_size(x: Tensor) -> bool:
