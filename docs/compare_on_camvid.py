@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""The comparison of backbones in docs/benchmarks.md: docs/compare_on_camvid.py DATA_ROOT WORK_DIR [--models NAME ...]
+
+Trains segmentors from scratch on CamVid, one after the other, with one recipe: the same crops, iterations, optimizer and
+rate, and one head (Semantic FPN with 64 channels; TopFormer has its own). A model that has a result is not trained again.
+"""
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RECIPE = """
+_base_ = '{root}/configs/{base}'
+crop_size = (160, 192)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomResize', scale=(480, 360), ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(batch_size=4, num_workers=1, dataset=dict(pipeline=train_pipeline))
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, by_epoch=False, begin=100, end=800),
+]
+train_cfg = dict(max_iters=800, val_interval=800)
+default_hooks = dict(checkpoint=dict(interval=800))
+model = dict(data_preprocessor=dict(size=crop_size){model})
+"""
+FPN = 'crossformer/crossformer-tiny_fpn_1xb4-1200_camvid-320x240.py'
+SIMPLE = 'topformer/topformer-tiny_simple-head_1xb8-2500_camvid-320x240.py'
+
+
+def with_fpn(backbone: str, channels: list[int]) -> tuple[str, str]:
+    return FPN, f', backbone=dict(_delete_=True, {backbone}), neck=dict(in_channels={channels})'
+
+
+MODELS = {
+    'crossformer-tiny': (FPN, ''),
+    'smt-tiny': with_fpn("type='mmvisattn.SMT', arch='tiny', drop_path_rate=0.0", [64, 128, 256, 512]),
+    'swin-tiny': with_fpn("type='SwinTransformer', embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], "
+                          'window_size=7, drop_path_rate=0.0', [96, 192, 384, 768]),
+    'resnet-50': with_fpn("type='ResNetV1c', depth=50, norm_cfg=dict(type='SyncBN')", [256, 512, 1024, 2048]),
+    'mit-b0': with_fpn("type='MixVisionTransformer', embed_dims=32, num_layers=[2, 2, 2, 2], num_heads=[1, 2, 5, 8]",
+                       [32, 64, 160, 256]),
+    'mobilenetv2': with_fpn("type='MobileNetV2', out_indices=(1, 2, 4, 6), norm_cfg=dict(type='SyncBN')", [24, 32, 96, 320]),
+    'topformer-tiny': (SIMPLE, ''),
+    'topformer-base': (SIMPLE, ", backbone=dict(arch='base'), neck=dict(in_channels=[32, 64, 128, 160], out_channels=256), "
+                               'decode_head=dict(in_channels=[256, 256, 256], channels=256)'),
+}
+
+
+def score(folder: Path) -> float | None:
+    """The mean IoU of a finished training, in percent."""
+    for log in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in log.read_text().splitlines():
+            if 'mIoU' in (record := json.loads(line)):
+                return record['mIoU']
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('data_root', type=Path)
+    parser.add_argument('work_dir', type=Path)
+    parser.add_argument('--models', nargs='+', default=list(MODELS), choices=MODELS)
+    args = parser.parse_args()
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+    for name in args.models:
+        folder = args.work_dir / name
+        if score(folder) is None:
+            base, model = MODELS[name]
+            config = args.work_dir / f'{name}.py'
+            config.write_text(RECIPE.format(root=ROOT, base=base, model=model))
+            subprocess.run([sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir', folder, '--resume',
+                            '--cfg-options', f'data_root={args.data_root.resolve()}'], check=True)
+        print(f'| `{name}` | {score(folder)} |', flush=True)
+
+
+if __name__ == '__main__':
+    main()
