@@ -1,13 +1,21 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and what is wrong with those that are read."""
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from pickle import UnpicklingError
 
 UNFINISHED = '.unfinished-'
 FULL = {errno.ENOSPC: 'the disk is full', errno.EDQUOT: 'the quota of the disk is used up',
         errno.EFBIG: 'the file is larger than allowed'}
+
+
+def refused(error: UnpicklingError) -> str:
+    """Why torch refused a checkpoint, without its advice to run the code in it."""
+    found = re.search(r'GLOBAL (\S+)', str(error))
+    return f'holds code ({found[1]}), which is never run' if found else 'is damaged'
 
 
 def _sync(path: Path) -> None:

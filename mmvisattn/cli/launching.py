@@ -15,8 +15,9 @@ from .usage import UsageError
 
 
 def is_first_process() -> bool:
-    """Whether this is the first of the processes that torchrun or Slurm has started."""
-    return os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0'
+    """Whether this is the first of the processes that torchrun, Slurm or MPI has started."""
+    ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
+    return next(filter(None, ranks), '0') == '0'
 
 
 def batches(text: str) -> int:

@@ -15,6 +15,8 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import NoReturn
 
+from mmvisattn.files import refused
+
 # So alike are a name and its misspelling, but seldom two names that belong together.
 MISSPELLED = 0.85
 INTERRUPTED = 128 + signal.SIGINT  # the status of a shell's commands after Ctrl-C
@@ -45,9 +47,8 @@ def did_you_mean(name: str | None) -> str:
 def one_line(error: BaseException) -> str:
     """The type and the message of any error; of an assertion without a message, what it asserts."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)  # that of a KeyError is quoted
-    if isinstance(error, UnpicklingError):  # torch advises to run the code in the file
-        found = re.search(r'GLOBAL (\S+)', text)
-        text = f'the checkpoint {f"holds code ({found[1]}), which is never run" if found else "is damaged, or none"}'
+    if isinstance(error, UnpicklingError):
+        text = f'the checkpoint {refused(error)}'
     if not text and isinstance(error, AssertionError):
         text = str(traceback.extract_tb(error.__traceback__)[-1].line)
     return f'{type(error).__name__}: {" ".join(text.split())}'

@@ -8,6 +8,7 @@ from pickle import UnpicklingError
 
 import torch
 
+from mmvisattn.files import refused
 from mmvisattn.weights.inert import HISTORY_TYPES, NUMPY_TYPES, readable
 
 # What mmengine's Runner looks up when it resumes.
@@ -54,8 +55,7 @@ def read_training(path: Path) -> Checkpoint:
     except OSError as error:
         raise ValueError(f'it cannot be read: {error.strerror or error}') from error
     except UnpicklingError as error:
-        found = re.search(r'GLOBAL (\S+)', str(error))
-        raise ValueError(f'it holds code ({found[1]}), which is never run' if found else 'it is damaged') from error
+        raise ValueError(f'it {refused(error)}') from error
     except Exception as error:  # a damaged file can make the reader fail in any way
         raise ValueError(f'it cannot be read: {str(error).partition(chr(10))[0] or type(error).__name__}') from error
     if not isinstance(content, dict) or (lacking := [part for part in PARTS if part not in content]):

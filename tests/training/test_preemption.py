@@ -69,7 +69,6 @@ def test_wrong_options_are_told(read, text):
         read(text)
 
 
-
 def test_signals_before_the_training_end_it_at_once(tmp_path):
     def run():
         end_at_signals()

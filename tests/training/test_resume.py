@@ -81,7 +81,6 @@ def test_the_noted_folder_is_searched(folder, tmp_path_factory):
     assert newest_checkpoint(elsewhere) == (None, [])
 
 
-
 def note(folder, text, time):
     (folder / 'last_checkpoint').write_text(text)
     os.utime(folder / 'last_checkpoint', (time, time))

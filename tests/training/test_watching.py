@@ -129,7 +129,6 @@ def test_tensorboard_shows_the_numbers(tmp_path):
     assert 'images_per_second' in events.Tags()['scalars']
 
 
-
 def test_a_full_disk_does_not_stop_tensorboard(tmp_path):
     pytest.importorskip('tensorboard')
 
