@@ -4,9 +4,12 @@ import re
 
 import cv2
 import pytest
+import torch
 from helpers import runs
 from helpers.reduced import ROOT
 from helpers.runs import assert_refused, scalars
+
+from mmvisattn.weights import read_checkpoint
 
 pytest.importorskip('mmpretrain')
 TRAIN, TEST, REPORT, PREDICT = (ROOT / 'tools' / f'{name}.py' for name in ('train', 'test', 'report', 'predict'))
@@ -64,6 +67,19 @@ def test_predicting_gives_the_five_highest_scores(trained, best, run_tool_in, mi
     image, = (miniature_imagenet / 'val/star').iterdir()
     assert cv2.imread(str(picture)).shape[0] > cv2.imread(str(image)).shape[0]  # the bars are below
     assert_refused(run_tool_in(trained, PREDICT, image, *arguments, '--tile', 64), '--tile', 'as a whole')
+
+
+def test_averaging_leaves_the_training_as_it_is(trained, run_tool_in, miniature_imagenet):
+    """Also beside averaging that the config asks for, as TopFormer's do: --ema is in its place."""
+    (trained / 'averaging.py').write_text(f"_base_ = {str(CONFIG)!r}\ncustom_hooks = [dict(type='EMAHook', momentum=1e-4)]")
+    done = run_tool_in(trained, TRAIN, 'averaging.py', '--work-dir', 'averaged', '--ema', 0.5, *options(miniature_imagenet))
+    assert done.returncode == 0, done.stderr
+    path = trained / 'averaged/epoch_2.pth'
+    raw, averaged = read_checkpoint(path, 'raw'), read_checkpoint(path)
+    expected = read_checkpoint(trained / 'run/epoch_2.pth')
+    assert set(raw) == set(averaged) == set(expected)
+    assert all(torch.equal(raw[name], expected[name]) for name in expected)
+    assert not torch.equal(averaged['head.head.linear.weight'], expected['head.head.linear.weight'])
 
 
 def test_a_segmentor_starts_from_the_classifier(trained, best, run_tool_in, miniature):
