@@ -15,8 +15,8 @@ HEADS = ('RetinaHead', 'ATSSHead', 'FCOSHead')
 NO_LABEL = -1
 
 
-def check_head(model: Any) -> None:
-    """Fail for a detector that has another head than these.
+def check_head(model: Any, output: str) -> None:
+    """Fail for a detector that has another head than these, or whose head ``Detections`` cannot decode.
 
     Raises:
         ValueError: naming those that can be exported.
@@ -26,8 +26,14 @@ def check_head(model: Any) -> None:
     if kind not in HEADS:
         raise ValueError(f'a detector of the class {type(model).__name__} cannot be exported: only one-stage detectors with '
                          f'{", ".join(HEADS)}')
+    if output == 'raw':
+        return
+    if not model.bbox_head.use_sigmoid_cls:
+        raise ValueError('the detector has scores by softmax (loss_cls.use_sigmoid=False), which are not decoded; '
+                         'give --output raw')
     if nms.get('type') != 'nms' or nms.get('class_agnostic'):
-        raise ValueError(f"the detector has test_cfg.nms={nms}: only dict(type='nms', iou_threshold=…) can be exported")
+        raise ValueError(f"the detector has test_cfg.nms={nms}: only dict(type='nms', iou_threshold=…) can be "
+                         'exported; give --output raw')
 
 
 def raw_names(model: Any) -> tuple[str, ...]:
@@ -101,8 +107,8 @@ class Detections(RawDetections):
         config, head = self.model.test_cfg, self.model.bbox_head
         kinds: Sequence[Any] = self.model(pad_to_divisor(x, self.divisor), mode='tensor')
         levels = list(zip(*kinds))
-        priors = head.prior_generator.grid_priors([level[0].shape[-2:] for level in levels], x.dtype, x.device)
-        found = [self.candidates(level[0], level[1], level[2] if len(level) > 2 else None, prior.float())
+        priors = head.prior_generator.grid_priors([level[0].shape[-2:] for level in levels], torch.float32, x.device)
+        found = [self.candidates(level[0], level[1], level[2] if len(level) > 2 else None, prior)
                  for level, prior in zip(levels, priors)]
         scores, labels, offsets, priors = (torch.cat(part) for part in zip(*found))
         boxes = head.bbox_coder.decode(priors, offsets)

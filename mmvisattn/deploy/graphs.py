@@ -163,7 +163,8 @@ def _statistics(settings: dict, task: str, channels: int) -> dict[str, Any]:
     if task == 'backbone':
         return dict(IMAGENET, order='RGB')
     order = 'RGB' if settings.get('bgr_to_rgb') or settings.get('to_rgb') else 'BGR'  # mmcv reads BGR
-    return dict(mean=list(settings['mean']), std=list(settings['std']), order=order)
+    mean, std = settings.get('mean') or [0.0] * channels, settings.get('std') or [1.0] * channels
+    return dict(mean=list(mean), std=list(std), order=order)
 
 
 def _body(model: Any, task: str, output: str) -> tuple[nn.Module, tuple[str, ...]]:
@@ -173,12 +174,15 @@ def _body(model: Any, task: str, output: str) -> tuple[nn.Module, tuple[str, ...
     if task == 'segmentation':
         if model.decode_head.out_channels < 2:
             raise ValueError('a segmentor with one output channel cannot be exported; give the decode_head two classes')
+        if (model.test_cfg or {}).get('mode') == 'slide':
+            raise ValueError("the segmentor predicts in windows (test_cfg.mode='slide'), and a file computes whole images: "
+                             "give the config model.test_cfg=dict(mode='whole')")
         return Segmentation(model, output == 'labels'), (output,)
     if task == 'restoration':
         return Restoration(model), (output,)
     if task == 'backbone':
         return model, tuple(f'map_{i}' for i in model.out_indices)
-    check_head(model)
+    check_head(model, output)
     return (Detections(model), ('boxes', 'scores', 'labels')) if output == 'detections' else (
         RawDetections(model), raw_names(model))
 

@@ -45,6 +45,10 @@ class ExportedNetwork(nn.Module):
                 'larger size')
         if not down and not right:
             return x
+        if self.file.metadata['task'] == 'classification':  # the padding would change the probabilities
+            raise ValueError(
+                f'{self.file.path} takes images of at least {width} x {height} pixels, and this one has {x.shape[-1]} x '
+                f'{x.shape[-2]} after the pipeline of its config: export it with --size {x.shape[-2]} {x.shape[-1]}')
         return F.pad(x, (0, right, 0, down), mode='replicate' if self.file.metadata['task'] == 'restoration' else 'constant')
 
     def one(self, x: Tensor) -> list[Tensor]:

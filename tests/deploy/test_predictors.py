@@ -94,6 +94,44 @@ def test_a_restored_image(tmp_path, picture):
         mmvisattn.load(tmp_path / 'model.onnx').predict(np.zeros((128, 200, 3), np.uint8))
 
 
+def test_a_classifier_pads_no_image(tmp_path, picture):
+    pytest.importorskip('mmpretrain')
+    predictor = exported(loaded(CLASSIFIER), tmp_path / 'model.pt2', size=(128, 128))
+    with pytest.raises(ValueError, match='at least 128 x 128 pixels, and this one has 96 x 96 .*--size 96 96'):
+        predictor.predict(picture)
+
+
+def test_a_network_without_normalization():
+    config = Config.fromfile(SEGMENTOR)
+    config.model.data_preprocessor = dict(type='SegDataPreProcessor')
+    model = deployed_model(mmvisattn.load(config, device='cpu'), with_preprocessing=True)
+    image = model.example(1, 32, 32)
+    assert torch.equal(model.graph.normalization(image), image.permute(0, 3, 1, 2).float().flip(1))
+
+
+def test_windows_are_not_exported():
+    config = Config.fromfile(SEGMENTOR)
+    config.model.test_cfg = dict(mode='slide', crop_size=(64, 64), stride=(32, 32))
+    with pytest.raises(ValueError, match="predicts in windows .*dict\\(mode='whole'\\)"):
+        deployed_model(mmvisattn.load(config, device='cpu'))
+
+
+def test_what_is_not_decoded_is_exported_raw():
+    pytest.importorskip('mmdet')
+    config = Config.fromfile(DETECTORS['RetinaNet'])
+    config.model.bbox_head.loss_cls = dict(type='CrossEntropyLoss', use_sigmoid=False)
+    predictor = mmvisattn.load(config, device='cpu')
+    with pytest.raises(ValueError, match='scores by softmax .*--output raw'):
+        deployed_model(predictor)
+    assert deployed_model(predictor, 'raw').output_names[0] == 'scores_0'
+    config = Config.fromfile(DETECTORS['FCOS'])
+    config.model.test_cfg.nms.type = 'soft_nms'
+    predictor = mmvisattn.load(config, device='cpu')
+    with pytest.raises(ValueError, match='test_cfg.nms=.*--output raw'):
+        deployed_model(predictor)
+    deployed_model(predictor, 'raw')
+
+
 def detector(name):
     """A detector that finds something, on images as they are; with random weights, the scores are raised for that."""
     config = Config.fromfile(DETECTORS[name])
@@ -127,5 +165,5 @@ def test_probabilities(tmp_path, picture):
     predictor = loaded(CLASSIFIER)
     expected = predictor.predict(picture).scores
     for name, inside in (('model.onnx', False), ('model.xml', True)):
-        found = exported(predictor, tmp_path / name, with_preprocessing=inside, size=(128, 128)).predict(picture)
+        found = exported(predictor, tmp_path / name, with_preprocessing=inside, size=(96, 96)).predict(picture)
         assert abs(found.scores - expected).max() <= 1e-4 * expected.max()
