@@ -4,6 +4,7 @@ import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
 
 # isort: split
 import argparse
+import math
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from mmengine.logging import MMLogger
 from mmvisattn.cli.arguments import read_config, run_tool
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import Parser, UsageError, check_folder
-from mmvisattn.deploy import FORMATS, OUTPUTS, DeployedModel, deployed_model, export
+from mmvisattn.dependencies import require
+from mmvisattn.deploy import FORMATS, OUTPUTS, SUFFIXES, DeployedModel, deployed_model, export
 from mmvisattn.deploy.exporting import (
     OLDEST_OPSET,
     OPSET,
@@ -24,6 +26,7 @@ from mmvisattn.deploy.exporting import (
     exported_program,
     files_of,
     metadata_of,
+    require_packages,
 )
 from mmvisattn.inference import load
 
@@ -54,11 +57,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('exported'), help='folder of the files (default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace files that exist already')
     args = parser.parse_args()
-    args.size = [parse_size(words) for words in args.size or [[DYNAMIC]]]
+    args.size = list(dict.fromkeys(parse_size(words) for words in args.size or [[DYNAMIC]]))
+    args.format = list(dict.fromkeys(args.format))
+    if Path(args.model).suffix in SUFFIXES:
+        raise UsageError(f'{args.model} is an exported file; give the config and checkpoint that it was made of')
     if args.int8 and (args.format != ['openvino'] or args.half):
         raise UsageError('--int8 is for --format openvino, without --half')
     if args.accuracy_data and not args.int8:
         raise UsageError('--accuracy-data measures what --int8 loses, and is given only with it')
+    if args.max_loss is not None and not 0 <= args.max_loss < math.inf:
+        raise UsageError(f'--max-loss {args.max_loss}: must be 0 or larger')
     if args.max_loss is not None and not args.accuracy_data:
         raise UsageError('--max-loss is the limit of the loss that --accuracy-data measures, and is given only with it')
     if args.opset < OLDEST_OPSET:
@@ -92,8 +100,6 @@ def load_model(args: argparse.Namespace) -> tuple[DeployedModel, Config | None]:
 
 
 def int8(args: argparse.Namespace, model: DeployedModel, config: Config | None, size: tuple[int, int] | None) -> Any:
-    from mmvisattn.dependencies import require
-    require('nncf', '--int8')
     from mmvisattn.deploy.quantization import Quantizer
     return Quantizer(metadata_of(model, size), args.int8, config, args.accuracy_data, args.max_loss)
 
@@ -114,9 +120,18 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
     check_folder('--out', args.out)
     targets = [(format, size, path_of(args, format, size)) for size in args.size for format in args.format]
-    existing = [path for *_, path in targets if path.exists()]
+    existing = [file for *_, path in targets for file in files_of(path) if file.exists()]
     if existing and not args.overwrite:
         raise UsageError(f'{existing[0]} exists already; --overwrite replaces it')
+    if args.accuracy_data and not Path(args.accuracy_data).is_dir():
+        raise UsageError(f'--accuracy-data {args.accuracy_data}: there is no such folder')
+    try:
+        for format in args.format:
+            require_packages(format)
+        if args.int8:
+            require('nncf', '--int8')
+    except ImportError as error:
+        raise UsageError(str(error)) from error
     model, config = load_model(args)
     programs: dict[tuple[int, int] | None, Any] = {}
     for format, size, path in targets:

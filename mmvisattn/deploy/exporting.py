@@ -25,8 +25,9 @@ from mmvisattn.models import CrossFormer
 from .graphs import DeployedModel
 from .runtimes import PREFIX, ExportedFile, open_exported
 
-# The format's suffix, and the package that writes it.
-FORMATS = {'onnx': ('.onnx', 'onnxscript'), 'openvino': ('.xml', 'openvino'), 'torch-export': ('.pt2', 'torch')}
+# The format's suffix, and the packages that write and run it.
+FORMATS = {'onnx': ('.onnx', ('onnxscript', 'onnxruntime')), 'openvino': ('.xml', ('onnxscript', 'openvino')),
+           'torch-export': ('.pt2', ())}
 # The newest that onnxruntime and OpenVINO both document as complete, and that torch's exporter offers.
 OPSET = 20
 OLDEST_OPSET = 18
@@ -159,7 +160,6 @@ def onnx_model(program: ExportedProgram, names: Sequence[str], metadata: dict[st
     Raises:
         ExportError: if ONNX lacks an operator.
     """
-    require('onnxscript', '--format onnx')
     proto = copy.deepcopy(_converted(program, tuple(names), opset))
     for name, text in metadata.items():
         proto.metadata_props.add(key=PREFIX + name, value=text)
@@ -172,7 +172,6 @@ def openvino_model(proto: bytes) -> Any:
     Raises:
         ExportError: if OpenVINO lacks an operator.
     """
-    require('openvino', '--format openvino')
     import openvino
     try:
         return openvino.Core().read_model(proto)
@@ -278,9 +277,24 @@ def compare(model: DeployedModel, file: ExportedFile, size: Size, rounds: int = 
     return Comparison(worst, (eager_seconds, file_seconds))
 
 
+def require_packages(format: str) -> None:
+    """Raise an ImportError with the install command if a package of a format is missing."""
+    for package in FORMATS[format][1]:
+        require(package, f'--format {format}')
+
+
 def tolerance(model: DeployedModel, name: str, half: bool) -> float:
     kind = torch.float16 if half else torch.float32
     return LABELS_TOLERANCE[kind] if name == 'labels' else TOLERANCE[kind]
+
+
+def opened(unfinished: Path, path: Path) -> ExportedFile:
+    """The file that was just written, which will be at a path."""
+    try:
+        return open_exported(unfinished)
+    except ValueError as error:
+        raise ExportError(f'{str(error).replace(str(unfinished), str(path))}; nothing was written: try the default --opset, '
+                          'or another --format') from error
 
 
 def export(model: DeployedModel, path: Path, format: str, size: Size = None, opset: int = OPSET, half: bool = False,
@@ -299,7 +313,9 @@ def export(model: DeployedModel, path: Path, format: str, size: Size = None, ops
 
     Raises:
         ExportError: if the model cannot be exported so, or the file does not compute the same; nothing is written then.
+        ImportError: if a package of the format is missing; with the command.
     """
+    require_packages(format)
     if format == 'torch-export' and 'detections' in model.metadata['output']:
         raise ExportError('--format torch-export: PyTorch has no operator for the suppression of boxes; give --output raw')
     exact = model
@@ -318,10 +334,11 @@ def export(model: DeployedModel, path: Path, format: str, size: Size = None, ops
             else:
                 converted = openvino_model(proto.SerializeToString())
                 write_openvino(transform(converted) if transform else converted, unfinished, metadata, half)
-        comparison = compare(exact, open_exported(unfinished), size)
+        comparison = compare(exact, opened(unfinished, path), size)
         wrong = {name: value for name, value in comparison.differences.items() if not value <= tolerance(model, name, half)}
         if wrong and transform is None:
             raise ExportError(f'{path}: the file computes something else than PyTorch: '
                               + ', '.join(f'{name} differs by {value:.1e}' for name, value in wrong.items())
-                              + f' (at most {tolerance(model, next(iter(wrong)), half):.0e}); nothing was written')
+                              + f' (at most {tolerance(model, next(iter(wrong)), half):.0e}); nothing was written'
+                              + ('; try without --half' if half else ''))
     return comparison

@@ -233,6 +233,9 @@ class Quantizer:
             predictor = load_exported(path)
             metric = LIMITS[self.task][0]
             accuracy = Accuracy(predictor, self.config, self.data_root, metric) if self.data_root else None
-            inputs = calibration_inputs(predictor, self.folder)
-            result, self.report = quantized(model, inputs, accuracy, self.task, self.max_loss)
+            try:
+                inputs = calibration_inputs(predictor, self.folder)
+                result, self.report = quantized(model, inputs, accuracy, self.task, self.max_loss)
+            except ValueError as error:  # of an image, by the name of the temporary file
+                raise ValueError(str(error).replace(str(path), '--int8: the file')) from error
         return result

@@ -102,22 +102,25 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
         ImportError: if the model needs a package or mmcv's operators, which are not installed; with the command.
     """
     if isinstance(model, (str, Path)) and Path(model).suffix in EXPORTED:
+        if weights is not None:
+            raise ValueError(f'weights={str(weights)!r}: {model} holds its weights; export the model anew with others')
         from mmvisattn.deploy import load_exported  # which imports this package
         return load_exported(model)
     config, entry = _config_and_entry(model)
-    path = _weights_path(entry, weights, model)
+    name = (model.filename or 'the config') if isinstance(model, Config) else model
+    path = _weights_path(entry, weights, name)
     device = checked_device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if config is None:
         assert entry and entry.backbone
         backbone = MODELS.build(dict(entry.backbone))
-        _fill(backbone, model, path, load_official)
+        _fill(backbone, name, path, load_official)
         return backbone.eval().to(device)
     scope = config.get('default_scope')
     if scope in PREDICTORS and (missing := lacking(scope)):
-        raise ImportError(missing_message(missing, str(model if isinstance(model, (str, Path)) else model.filename)))
+        raise ImportError(missing_message(missing, str(name)))
     if scope == 'mmpretrain':
         import_mmpretrain()
     with DefaultScope.overwrite_default_scope(scope):
         built = MODELS.build(without_sync_bn(config.model))
-        _fill(built, model, path, load_whole)
+        _fill(built, name, path, load_whole)
         return _predictor(config, built.to(device))

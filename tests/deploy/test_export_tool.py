@@ -29,11 +29,15 @@ def test_files_and_their_report(run_tool, tmp_path):
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / 'exported').iterdir()} == {
         'small_64x72.onnx', 'small_64x72.xml', 'small_64x72.bin'}
+    assert 'no weights come' in done.stdout + done.stderr and 'TopFormer' not in done.stdout + done.stderr  # not the config
     assert done.stdout.count('difference to PyTorch') == 2 and 'ratio' in done.stdout
     # OpenVINO takes several times as long for ArgMax.
     assert b'TopK' in (tmp_path / 'exported/small_64x72.onnx').read_bytes()
     again = run_tool(*arguments)
     assert again.returncode == 1
+    (tmp_path / 'exported/small_64x72.xml').unlink()
+    weights = run_tool(*arguments[:5], '--format', 'openvino')  # somebody else's, perhaps
+    assert 'exported/small_64x72.bin exists already' in weights.stderr.strip().splitlines()[-1]
     assert again.stderr.strip().splitlines()[-1] == (
         'error: exported/small_64x72.onnx exists already; --overwrite replaces it')
 
@@ -45,6 +49,11 @@ def test_files_and_their_report(run_tool, tmp_path):
     (['segmentation', '--format', 'onix'], 'did you mean onnx?'),
     (['segmentacion'], 'did you mean'),
     (['topformer_tiny.py'], 'there is no config'),
+    (['x.onnx'], 'x.onnx is an exported file; give the config and checkpoint'),
+    (['segmentation', '--format', 'openvino', '--int8', '.', '--accuracy-data', 'none'],
+     '--accuracy-data none: there is no such folder'),
+    (['segmentation', '--format', 'openvino', '--int8', '.', '--accuracy-data', '.', '--max-loss', 'nan'],
+     '--max-loss nan: must be 0 or larger'),
     (['segmentation', '--max-loss', '2'], '--max-loss is the limit of the loss that --accuracy-data measures'),
 ], ids=lambda value: ' '.join(value) if isinstance(value, list) else '')
 def test_misuse_is_one_line(run_tool, tmp_path, arguments, words):

@@ -14,7 +14,7 @@ from mmvisattn.deploy.quantization import Quantizer
 pytest.importorskip('nncf')
 SEGMENTOR = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 RESTORER = ROOT / 'configs/restormer/dncnn_gaussian25_1xb4-2400_bsds-48x48.py'
-SIZE = (160, 160)
+SIZE = (160, 288)  # the largest that the config's pipeline makes
 
 
 @pytest.mark.slow
@@ -48,6 +48,16 @@ def test_layers_stay_in_float_until_the_limit_holds(tmp_path, miniature, capsys)
     report, printed = quantizer.report, capsys.readouterr().out
     assert 'dB of PSNR, more than 0.02: keeping layers in float …' in printed
     assert report.kept and report.quantized and report.before - report.after <= 0.02
+
+
+def test_images_that_the_file_does_not_take_are_named(tmp_path, miniature):
+    config = Config.fromfile(RESTORER)
+    config.model.backbone.update(depth=3, dims=8)
+    predictor = mmvisattn.load(Config(config.to_dict()), device='cpu')
+    model = deployed_model(predictor)
+    quantizer = Quantizer(metadata_of(model, (64, 64)), miniature / 'images/training', predictor.config)
+    with pytest.raises(ValueError, match='^--int8: the file takes images of 64 x 64 pixels, and this one has .*larger size'):
+        export(model, tmp_path / 'model.xml', 'openvino', (64, 64), transform=quantizer)
 
 
 def test_a_folder_without_images_is_named(run_tool, tmp_path):
