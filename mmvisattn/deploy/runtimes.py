@@ -3,6 +3,7 @@ import json
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -77,6 +78,8 @@ class TorchExportFile(ExportedFile):
     """A program of ``torch.export``, run by PyTorch."""
 
     def open(self) -> dict[str, str]:
+        if not is_zipfile(self.path):  # of which torch would log a traceback
+            raise ValueError('it is damaged: no whole archive of torch.export')
         extra = {'mmvisattn.json': ''}
         self.module: Any = torch.export.load(str(self.path), extra_files=extra).module()
         return json.loads(extra['mmvisattn.json'] or '{}')
@@ -102,6 +105,8 @@ def open_exported(path: str | Path) -> ExportedFile:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'there is no file {path}')
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f'{path} is no exported file: their suffixes are {", ".join(SUFFIXES)}')
     kind, package = SUFFIXES[path.suffix]
     require(package, str(path))
     return kind(path)

@@ -1,4 +1,6 @@
 """Exported files compute what PyTorch computes, for every family and runtime."""
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from mmvisattn.deploy.exporting import (
     exported_program,
     metadata_of,
     onnx_model,
+    opened,
     openvino_model,
     shapes_of,
     smallest_side,
@@ -136,3 +139,32 @@ def test_a_file_that_is_none_is_named(tmp_path, content, words):
         open_exported(tmp_path / 'model.onnx')
     with pytest.raises(FileNotFoundError, match='there is no file'):
         open_exported(tmp_path / 'none.onnx')
+
+
+def test_a_damaged_program_is_named_without_a_traceback(tmp_path, caplog):
+    (tmp_path / 'model.pt2').write_bytes(b'PK\x03\x04')
+    with pytest.raises(ValueError, match='model.pt2 cannot be opened: it is damaged'):
+        open_exported(tmp_path / 'model.pt2')
+    assert not caplog.records
+
+
+def test_only_exported_files_are_opened(tmp_path):
+    (tmp_path / 'model.ONNX').write_bytes(b'')
+    with pytest.raises(ValueError, match='suffixes are .onnx, .xml, .pt2'):
+        open_exported(tmp_path / 'model.ONNX')
+    (tmp_path / 'model.onnx').write_bytes(b'')
+    with pytest.raises(ValueError, match="weights='other.pth': .*holds its weights"):
+        mmvisattn.load(tmp_path / 'model.onnx', 'other.pth')
+
+
+def test_what_a_runtime_refuses_is_named_with_the_way_out(tmp_path):
+    (tmp_path / 'temporary.onnx').write_bytes(b'')
+    with pytest.raises(ExportError, match='^model.onnx cannot be opened.*nothing was written: try the default --opset'):
+        opened(tmp_path / 'temporary.onnx', Path('model.onnx'))
+
+
+@pytest.mark.parametrize('format, package', [('onnx', 'onnxruntime'), ('openvino', 'openvino')])
+def test_a_missing_package_is_named_before_the_work(tmp_path, monkeypatch, format, package):
+    monkeypatch.setattr('mmvisattn.dependencies.installed', lambda name: name != package)
+    with pytest.raises(ImportError, match=f"--format {format} needs the package '{package}'"):
+        export(deployed_model(Wrong()), tmp_path / 'model', format, SIZE)
