@@ -334,7 +334,12 @@ def export(model: DeployedModel, path: Path, format: str, size: Size = None, ops
             else:
                 converted = openvino_model(proto.SerializeToString())
                 write_openvino(transform(converted) if transform else converted, unfinished, metadata, half)
-        comparison = compare(exact, opened(unfinished, path), size)
+        file = opened(unfinished, path)
+        try:
+            comparison = compare(exact, file, size)
+        except Exception as error:  # each runtime has errors of its own
+            hint = 'give --size HEIGHT WIDTH' if size is None else 'try another --format'
+            raise ExportError(f'{path}: the file does not run: {one_line(error)}; nothing was written: {hint}') from error
         wrong = {name: value for name, value in comparison.differences.items() if not value <= tolerance(model, name, half)}
         if wrong and transform is None:
             raise ExportError(f'{path}: the file computes something else than PyTorch: '

@@ -2,7 +2,7 @@
 import json
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from mmvisattn.config import dicts_in, metainfo_of
 from mmvisattn.inference.predictor import Predictor
 from mmvisattn.inference.results import ClassificationResult, DetectionResult, RestorationResult, Result, SegmentationResult
 from mmvisattn.layers import is_exporting
+from mmvisattn.models.topformer.semantics_extractor import average_pool
 
 from .detections import Detections, RawDetections, check_head, raw_names
 
@@ -58,6 +59,40 @@ class Classification(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.model(x, mode='tensor').float().softmax(-1)
+
+
+class Pooling(nn.Module):
+    """``nn.AdaptiveAvgPool2d`` as matrix products, which can be recorded for any size."""
+
+    def __init__(self, size: int | tuple[int, int]):
+        super().__init__()
+        self.height, self.width = (size, size) if isinstance(size, int) else size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return average_pool(x, self.height, self.width)
+
+
+class Upsampling(nn.Module):
+    """mmseg's ``Upsample`` by a whole factor. Of its ``int(side * factor)``, a recorded program keeps only the number."""
+
+    def __init__(self, factor: int, mode: str, align_corners: bool | None):
+        super().__init__()
+        self.factor, self.mode, self.align_corners = factor, mode, align_corners
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = [self.factor * side for side in x.shape[-2:]]
+        return F.interpolate(x, size, mode=self.mode, align_corners=self.align_corners)
+
+
+def for_any_size(model: nn.Module) -> None:
+    """Replace layers of mmseg's heads (UPerNet's and PSPNet's pooling, FPN's upsampling) that are recorded for one size."""
+    from mmseg.models.utils import Upsample
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.AdaptiveAvgPool2d):
+                setattr(module, name, Pooling(cast(Any, child.output_size)))
+            elif isinstance(child, Upsample) and isinstance(child.scale_factor, float) and child.scale_factor.is_integer():
+                setattr(module, name, Upsampling(int(child.scale_factor), child.mode, child.align_corners))
 
 
 class Segmentation(nn.Module):
@@ -177,6 +212,7 @@ def _body(model: Any, task: str, output: str) -> tuple[nn.Module, tuple[str, ...
         if (model.test_cfg or {}).get('mode') == 'slide':
             raise ValueError("the segmentor predicts in windows (test_cfg.mode='slide'), and a file computes whole images: "
                              "give the config model.test_cfg=dict(mode='whole')")
+        for_any_size(model)
         return Segmentation(model, output == 'labels'), (output,)
     if task == 'restoration':
         return Restoration(model), (output,)

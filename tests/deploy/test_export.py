@@ -1,4 +1,5 @@
 """Exported files compute what PyTorch computes, for every family and runtime."""
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from mmvisattn.deploy.exporting import (
     smallest_side,
     write_openvino,
 )
+from mmvisattn.deploy.graphs import for_any_size
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
@@ -113,6 +115,21 @@ def test_one_file_for_any_size_and_batch(name, tmp_path):
     same_outputs(model, open_exported(tmp_path / 'model.xml'), *shapes)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['fpn_1xb4-1200_camvid-320x240', 'upernet_8xb2-160k_ade20k-512x512'])
+def test_one_file_of_a_whole_segmentor(name, tmp_path):
+    config = Config.fromfile(ROOT / f'configs/smt/smt-tiny_{name}.py')
+    case = BACKBONES['SMT']
+    config.model.backbone.arch = case.tiny['arch']
+    head = config.model.neck if 'fpn' in name else config.model.decode_head
+    head.in_channels = list(case.channels)
+    if 'upernet' in name:
+        head.channels, config.model.auxiliary_head = 16, None
+    model = deployed_model(mmvisattn.load(Config(config.to_dict()), device='cpu'), 'logits')
+    export(model, tmp_path / 'model.onnx', 'onnx')
+    same_outputs(model, open_exported(tmp_path / 'model.onnx'), *shapes_of(smallest_side(model), *LARGER))
+
+
 class Wrong(torch.nn.Module):
     """Computes something else in a program than in PyTorch."""
 
@@ -123,6 +140,33 @@ class Wrong(torch.nn.Module):
 
     def forward(self, x):
         return (x * self.scale * (2 if torch.compiler.is_compiling() else 1),)
+
+
+class OfOneSize(Wrong):
+    """A program that takes the recorded size only."""
+
+    def forward(self, x):
+        return (self.scale * x[:, :, torch.tensor([100] if torch.compiler.is_compiling() else [0])],)
+
+
+def test_a_file_that_does_not_run_is_not_written(tmp_path):
+    with pytest.raises(ExportError, match='model.onnx: the file does not run: .*give --size HEIGHT WIDTH'):
+        export(deployed_model(OfOneSize()), tmp_path / 'model.onnx', 'onnx')
+    assert not list(tmp_path.iterdir())
+
+
+def test_layers_of_heads_are_recorded_for_any_size():
+    from mmseg.models.utils import Upsample
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d((3, 5)), Upsample(scale_factor=3))
+    upsampling = torch.nn.Sequential(Upsample(scale_factor=2, mode='bilinear', align_corners=False))
+    for model in (net, upsampling):
+        exact = deepcopy(model)
+        for_any_size(model)
+        sides = {2: torch.export.Dim('height', min=3), 3: torch.export.Dim('width', min=3)}
+        program = torch.export.export(model, (torch.rand(1, 2, 20, 31),), dynamic_shapes=(sides,), strict=False).module()
+        for size in ((20, 31), (7, 64), (33, 9)):
+            x = torch.rand(1, 2, *size)
+            torch.testing.assert_close(program(x), exact(x))
 
 
 def test_a_wrong_file_is_not_written_and_an_older_one_is_kept(tmp_path):

@@ -24,7 +24,7 @@ def _averaging(size: int, bins: int, like: Tensor) -> Tensor:
     return inside / inside.sum(1, keepdim=True)
 
 
-def _average_pool(x: Tensor, height: int, width: int) -> Tensor:
+def average_pool(x: Tensor, height: int, width: int) -> Tensor:
     """Adaptive average pooling of (B, C, H, W) to (B, C, height, width).
 
     inductor cannot lower ``F.adaptive_avg_pool2d`` once input sizes are symbolic (torch 2.13: "cannot determine truth value
@@ -47,7 +47,7 @@ def pyramid_pooling(maps: Sequence[Tensor], reduction: int = 2) -> Tensor:
         (B, sum of C_i, ceil(H_last / reduction), ceil(W_last / reduction)).
     """
     height, width = ((side + reduction - 1) // reduction for side in maps[-1].shape[-2:])
-    return torch.cat([_average_pool(x, height, width) for x in maps], dim=1)
+    return torch.cat([average_pool(x, height, width) for x in maps], dim=1)
 
 
 class SemanticsAttention(BaseModule):
