@@ -47,7 +47,8 @@ def parse_args() -> Namespace:
     parser.add_argument('--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'],
                         help='train in mixed precision (float16 if no type is given)')
     parser.add_argument('--ema', nargs='?', const=0.001, type=float, metavar='MOMENTUM',
-                        help='validate and keep averaged weights: each iteration counts MOMENTUM (0.001 if none is given)')
+                        help='validate and keep averaged weights: each iteration counts MOMENTUM (0.001 if none is given), '
+                        'whatever the config says')
     parser.add_argument('--accumulate', type=batches, default=1, metavar='N',
                         help='update the weights after every N batches, as often as the config says: all numbers of '
                         'iterations are multiplied by N')
@@ -69,7 +70,9 @@ def apply_options(cfg: Config, args: Namespace) -> None:
     if args.ema is not None:
         if not 0 < args.ema < 1:
             raise UsageError(f'--ema {args.ema} must be above 0 and below 1')
-        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='EMAHook', momentum=args.ema)]
+        # Two of these hooks would swap the weights of the training for those of the other one.
+        others = [hook for hook in cfg.get('custom_hooks') or [] if hook.get('type') != 'EMAHook']
+        cfg.custom_hooks = [*others, dict(type='EMAHook', momentum=args.ema)]
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise UsageError(f'--auto-scale-lr: {args.config} sets no auto_scale_lr.base_batch_size, '

@@ -76,7 +76,17 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def _move_data(cfg: Config, old_root: str, new_root: str) -> None:
-    """Replace the root of every data set, and of the metrics' annotation files."""
+    """Replace the root of every data set, and of the metrics' annotation files.
+
+    Raises:
+        UsageError: if the data sets have several roots, none of which is the config's.
+    """
+    roots = sorted({str(dataset['data_root']) for _, dataset in datasets_in(cfg) if dataset['data_root']} - {new_root})
+    if roots and old_root not in roots:
+        if len(roots) > 1:
+            raise UsageError(f'--cfg-options data_root={new_root}: the data sets have the roots {", ".join(roots)}; set '
+                             'each one, such as train_dataloader.dataset.data_root')
+        old_root = roots[0]
     for _, dataset in datasets_in(cfg):
         if dataset.get('data_root') == old_root:
             dataset['data_root'] = new_root

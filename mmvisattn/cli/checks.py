@@ -18,7 +18,7 @@ from mmvisattn.dependencies import OPERATORS, installed, lacking, missing_messag
 from mmvisattn.models.backbone import Backbone
 from mmvisattn.without_torchvision import import_mmpretrain
 
-from .misuse import config_errors
+from .misuse import config_errors, places
 from .usage import MISSPELLED, UsageError, did_you_mean, nearest, shown
 
 # What mmcv and mmseg make of mmcv's operators. Of mmdet everything needs them.
@@ -176,6 +176,8 @@ def check_data(cfg: Config, *names: str) -> None:
                                  'its root: --cfg-options data_root=/path/to/data')
         if str(dataset.get('ann_file', '')).endswith('.json'):
             _check_categories(cfg, name, dataset, root / dataset['ann_file'])
+        if str(dataset.get('type')).split('.')[-1] == 'CustomDataset' and dataset.get('with_label', True):
+            _check_class_folders(cfg, name, dataset, root / parts.get('data_prefix', parts.get('img_path', '')))
 
 
 def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
@@ -228,6 +230,22 @@ def _check_categories(cfg: Config, name: str, dataset: dict, path: Path) -> None
         "classes to learn: metainfo=dict(classes=(…)) in every data set, and their number as num_classes of the heads")
 
 
+def _check_class_folders(cfg: Config, name: str, dataset: dict, root: Path) -> None:
+    """mmpretrain takes the folders in the order of their names for the classes: with others, labels would be shifted."""
+    if dataset.get('ann_file'):
+        return
+    folders, classes = sorted(path.name for path in root.iterdir() if path.is_dir()), _classes(cfg, dataset)
+    numbers = [len(classes)] if classes else [part['num_classes'] for part in dicts_in(cfg.model) if part.get('num_classes')]
+    listed = f'{name}: {root} has {len(folders)} folders ({", ".join(folders[:8])}{" …" if len(folders) > 8 else ""})'
+    if any(number != len(folders) for number in numbers):
+        among = f' ({", ".join(classes[:8])}{" …" if len(classes) > 8 else ""})' if classes else ' in the model'
+        raise UsageError(f'{listed}, but there are {numbers[0]} classes{among}; there must be one folder for each '
+                         'class, an empty one if it has no image, and no other')
+    if any(cls in folders and folder != cls for folder, cls in zip(folders, classes)):
+        raise UsageError(f'{listed}, but the classes are {", ".join(classes[:8])}: metainfo=dict(classes=(…)) must have the '
+                         'order of the folders, which is by name')
+
+
 def _is_coco(dataset: dict) -> bool:
     """Whether a data set of a config is mmdet's ``CocoDataset``, or made of it; in the current scope."""
     kind = dataset.get('type')
@@ -277,17 +295,28 @@ def check_model(cfg: Config) -> None:
     """
     with config_errors(cfg):
         _check_num_classes(cfg)
+        _check_topk(cfg)
         _check_channels(cfg)
 
 
 def _check_num_classes(cfg: Config) -> None:
     for name, dataset in datasets_in(cfg):
         classes = _classes(cfg, dataset)
-        for part in dicts_in(cfg.model) if classes else ():
+        for place, part in places(cfg.model, ('model',)) if classes else ():
             number = part.get('num_classes')
             if number is not None and number != len(classes) and str(part.get('type')).split('.')[-1] not in OWN_CLASSES:
-                raise UsageError(f'{part.get("type")} has num_classes={number}, but the {len(classes)} classes of {name} '
-                                 f'are {", ".join(classes[:8])}{" …" if len(classes) > 8 else ""}')
+                raise UsageError(f'{part.get("type") or ".".join(place)} has num_classes={number}, but the {len(classes)} '
+                                 f'classes of {name} are {", ".join(classes[:8])}{" …" if len(classes) > 8 else ""}')
+
+
+def _check_topk(cfg: Config) -> None:
+    """mmpretrain's accuracy finds out at the end of the first validation."""
+    number = (cfg.model.get('head') or {}).get('num_classes')
+    for name in ('val_evaluator', 'test_evaluator'):
+        for metric in dicts_in(cfg.get(name) or {}) if number else ():
+            topk = metric.get('topk') if metric.get('type') == 'Accuracy' else None
+            if topk and max(topk if isinstance(topk, (list, tuple)) else [topk]) > number:
+                raise UsageError(f'{name}.topk={shown(topk)}, but there are only {number} classes')
 
 
 def _class(part: object) -> Any:

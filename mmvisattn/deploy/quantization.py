@@ -29,6 +29,7 @@ LIMITS = {'segmentation': ('mIoU', 1.0, 'points'), 'restoration': ('PSNR', 0.1, 
 MULTIPLICATIONS = ('Convolution', 'GroupConvolution', 'MatMul')
 MOVING = ('Concat', 'Reshape', 'Split', 'Squeeze', 'Transpose', 'Unsqueeze', 'VariadicSplit')
 MAX_IMAGES = 100  # for the calibration
+MAX_RANKED = 20  # samples that choose the layers which are tried in float; all samples decide whether they stay there
 
 
 @dataclass
@@ -189,7 +190,9 @@ def quantized(model: Any, inputs: Sequence[np.ndarray], accuracy: Accuracy | Non
               flush=True)
         result = nncf.quantize_with_accuracy_control(
             model, calibration, nncf.Dataset(list(everything)), measured, max_drop=limit,
-            drop_type=nncf.DropType.ABSOLUTE, advanced_quantization_parameters=advanced, **settings)
+            drop_type=nncf.DropType.ABSOLUTE, advanced_quantization_parameters=advanced,
+            advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(ranking_subset_size=MAX_RANKED),
+            **settings)
         after = accuracy.of(_outputs(openvino.Core().compile_model(result, 'CPU')), everything)
     inside, outside = layers(result)
     return result, Int8Report(metric, before, after, unit, len(inside), outside)

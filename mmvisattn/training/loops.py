@@ -125,9 +125,18 @@ class EpochBasedTrainLoop(_Resumable, MMEngineEpochLoop):
     """mmengine's ``EpochBasedTrainLoop``, which also goes on within an epoch. Same arguments.
 
     Needs ``ResumableBatchSampler``.
+
+    Raises:
+        ValueError: if the data set holds no whole batch, and batches in part are dropped.
     """
     _iter: int
     _epoch: int
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args: Any, **kwargs: Any):
+        super().__init__(runner, dataloader, *args, **kwargs)
+        if not len(self.dataloader):
+            raise ValueError(f'the {len(self.dataloader.dataset)} samples of train_dataloader make no whole batch, and '
+                             'drop_last=True leaves out all others; set a smaller train_dataloader.batch_size')
 
     def _is_validation_due(self) -> bool:
         return self.runner.val_loop is not None and self._epoch >= self.val_begin and (

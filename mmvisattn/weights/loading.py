@@ -118,8 +118,9 @@ def is_official(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
     except TypeError:
         return False
     expected = _expected(module)
-    translated = {keys.translate(name, expected).split('[')[0] for name in _with_parts(state, expected).values()}
-    return len(translated & set(expected)) > len(set(state) & set(expected))
+    names = set(_with_parts(state, expected).values())
+    translated = {keys.translate(name, expected).split('[')[0] for name in names}
+    return len(translated & set(expected)) > len(names & set(expected))
 
 
 def _with_channels(kernel: Tensor, channels: int) -> Tensor:

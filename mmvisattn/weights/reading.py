@@ -15,6 +15,8 @@ from .inert import INERT_TYPES, readable
 
 EMA_WRAPPERS = ('state_dict_ema',)
 RAW_WRAPPERS = ('model', 'state_dict', 'params')
+# mmengine's EMAHook saves the averages as state_dict, and the weights of the training here, as 'module.…' beside a counter.
+EMA_HOOK = 'ema_state_dict'
 WEIGHTS = ('ema', 'raw')
 
 
@@ -65,6 +67,13 @@ def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tenso
     if weights not in WEIGHTS:
         raise ValueError(f"weights='{weights}' is not one of {WEIGHTS}")
     note, seen = '', set()
+    if isinstance(content, Mapping) and EMA_HOOK in content and isinstance(content[EMA_HOOK], Mapping):
+        note = f'the averaged weights of state_dict, not those of {EMA_HOOK}'
+        if weights == 'raw':
+            note = f'the weights of {EMA_HOOK}, not the averaged ones of state_dict'
+            saved = content[EMA_HOOK]
+            content = {name.removeprefix('module.'): saved[name] for name in saved
+                       if isinstance(name, str) and name.startswith('module.')}
     while isinstance(content, Mapping) and not _is_state(content) and id(content) not in seen:
         seen.add(id(content))
         inner = {name for name in content if isinstance(content[name], Mapping) and len(content[name])}
@@ -118,8 +127,8 @@ def read_checkpoint(source: str | Path | Mapping, weights: str = 'ema') -> dict[
         source: a path, a URL (http, https; fetched once, with a progress bar), the name of a model (``list_models``), or
             what such a file contains. The weights may be the whole file or lie under ``state_dict_ema``, ``model``,
             ``state_dict`` or ``params``.
-        weights: 'ema' reads averaged weights (``state_dict_ema``) if the file has them, as the authors do; 'raw' reads the
-            weights before averaging.
+        weights: 'ema' reads averaged weights if the file has them (``state_dict_ema``, or ``state_dict`` of a training with
+            EMAHook), as the authors do; 'raw' reads the weights before averaging.
 
     Raises:
         FileNotFoundError: if there is no such file, or the download fails.

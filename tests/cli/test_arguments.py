@@ -11,21 +11,34 @@ from helpers.reduced import ROOT
 from mmengine.registry import MODELS
 
 from mmvisattn.cli.arguments import load_config, load_weights
-from mmvisattn.cli.checks import MADE_OF_OPERATORS, _categories, check_data, check_model
+from mmvisattn.cli.checks import MADE_OF_OPERATORS, _categories, check_data, check_model, datasets_in
 from mmvisattn.cli.usage import UsageError, end_clearly
 
 CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_8xb2-160k_ade20k-512x512.py'
 
 
-def loaded(**options):
+def loaded(config=CONFIG, **options):
     return load_config(argparse.Namespace(
-        config=CONFIG, work_dir=None, cfg_options=options, launcher='none', local_rank=0))
+        config=config, work_dir=None, cfg_options=options, launcher='none', local_rank=0))
 
 
 def test_data_root_reaches_every_data_set():
     cfg = loaded(data_root='/elsewhere')
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         assert loader.dataset.data_root == '/elsewhere'
+
+
+def test_data_root_reaches_data_sets_with_a_root_of_their_own(tmp_path):
+    """As in the configs that the README shows."""
+    config = tmp_path / 'mine.py'
+    content = (f"_base_ = {str(CONFIG)!r}\ntrain_dataloader = dict(dataset=dict(data_root='mine'))\n"
+               "val_dataloader = dict(dataset=dict(data_root='{}'))\ntest_dataloader = val_dataloader")
+    config.write_text(content.format('mine'))
+    cfg = loaded(config, data_root='/elsewhere')
+    assert {dataset['data_root'] for _, dataset in datasets_in(cfg)} == {'/elsewhere'}
+    config.write_text(content.format('other'))
+    with pytest.raises(UsageError, match='roots mine, other'):
+        loaded(config, data_root='/elsewhere')
 
 
 def test_work_dir_is_named_after_the_config():

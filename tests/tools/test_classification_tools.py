@@ -1,12 +1,19 @@
 """Training, testing and applying a classifier, run as a user runs it."""
 import json
 import re
+from contextlib import nullcontext
 
 import cv2
 import pytest
+import torch
 from helpers import runs
 from helpers.reduced import ROOT
 from helpers.runs import assert_refused, scalars
+from mmengine.config import Config
+
+from mmvisattn.cli.checks import check_data
+from mmvisattn.cli.usage import UsageError
+from mmvisattn.weights import read_checkpoint
 
 pytest.importorskip('mmpretrain')
 TRAIN, TEST, REPORT, PREDICT = (ROOT / 'tools' / f'{name}.py' for name in ('train', 'test', 'report', 'predict'))
@@ -66,6 +73,19 @@ def test_predicting_gives_the_five_highest_scores(trained, best, run_tool_in, mi
     assert_refused(run_tool_in(trained, PREDICT, image, *arguments, '--tile', 64), '--tile', 'as a whole')
 
 
+def test_averaging_leaves_the_training_as_it_is(trained, run_tool_in, miniature_imagenet):
+    """Also beside averaging that the config asks for, as TopFormer's do: --ema is in its place."""
+    (trained / 'averaging.py').write_text(f"_base_ = {str(CONFIG)!r}\ncustom_hooks = [dict(type='EMAHook', momentum=1e-4)]")
+    done = run_tool_in(trained, TRAIN, 'averaging.py', '--work-dir', 'averaged', '--ema', 0.5, *options(miniature_imagenet))
+    assert done.returncode == 0, done.stderr
+    path = trained / 'averaged/epoch_2.pth'
+    raw, averaged = read_checkpoint(path, 'raw'), read_checkpoint(path)
+    expected = read_checkpoint(trained / 'run/epoch_2.pth')
+    assert set(raw) == set(averaged) == set(expected)
+    assert all(torch.equal(raw[name], expected[name]) for name in expected)
+    assert not torch.equal(averaged['head.head.linear.weight'], expected['head.head.linear.weight'])
+
+
 def test_a_segmentor_starts_from_the_classifier(trained, best, run_tool_in, miniature):
     done = run_tool_in(trained, TRAIN, SEGMENTOR, '--work-dir', 'segmentor', *runs.options(
         miniature, 1, **{'train_cfg.max_iters': 1, 'model.backbone.init_cfg.type': 'mmvisattn.OfficialPretrained',
@@ -76,7 +96,28 @@ def test_a_segmentor_starts_from_the_classifier(trained, best, run_tool_in, mini
 
 @pytest.mark.parametrize('settings, words', [
     ({'model.head.num_classes': 10}, ('LeViTClsHead', 'num_classes=10', '8 classes')),
+    ({'model.data_preprocessor.num_classes': 10}, ('model.data_preprocessor has num_classes=10', '8 classes')),
+    ({'val_evaluator.topk': '(1,9)'}, ('val_evaluator.topk=(1, 9)', 'only 8 classes')),
+    ({'train_dataloader.batch_size': 64}, ('16 samples', 'no whole batch', 'train_dataloader.batch_size')),
     ({'train_dataloader.dataset.data_prefix': 'training'}, ('train_dataloader', 'training', 'does not exist')),
 ], ids=str)
 def test_what_does_not_fit_is_reported_in_one_line(run_tool, miniature_imagenet, settings, words):
     assert_refused(run_tool(TRAIN, CONFIG, *options(miniature_imagenet, **settings)), *words)
+
+
+@pytest.mark.parametrize('classes, folders, words', [
+    (('dog', 'cat'), ('cat', 'dog'), ('(cat, dog), but the classes are dog, cat', 'order of the folders')),
+    (('cat', 'dog'), ('cat', 'dog', 'emu'), ('3 folders (cat, dog, emu), but there are 2 classes (cat, dog)',)),
+    (None, ('cat',), ('1 folders (cat), but there are 2 classes in the model',)),
+    (('a cat', 'a dog'), ('cat', 'dog'), ()),  # names to show
+    (None, ('cat', 'dog'), ()),
+], ids=str)
+def test_classes_are_the_folders_in_their_order(classes, folders, words, tmp_path):
+    for folder in folders:
+        (tmp_path / 'val' / folder).mkdir(parents=True)
+    cfg = Config.fromfile(CONFIG)
+    cfg.model.head.num_classes = cfg.model.data_preprocessor.num_classes = 2
+    cfg.val_dataloader.dataset.update(data_root=str(tmp_path), metainfo=classes and dict(classes=classes))
+    with pytest.raises(UsageError) if words else nullcontext() as refused:
+        check_data(cfg, 'val_dataloader')
+    assert not words or all(word in str(refused.value) for word in words)

@@ -176,6 +176,15 @@ def test_a_backbone_from_our_own_classifier(family, dims, settings, tmp_path):
         'head', *(('out_norms',) if settings else ())}
 
 
+@pytest.mark.parametrize('family', ['CrossFormer', 'SMT', 'TopFormer'])
+@pytest.mark.parametrize('prefix', ['', 'module.', 'module.backbone.'])
+def test_a_backbone_from_its_own_state_dict(family, prefix):
+    trained, model = (MODELS.build(dict(type=f'mmvisattn.{family}', arch='tiny')) for _ in range(2))
+    report = load_official(model, {prefix + name: tensor for name, tensor in trained.state_dict().items()})
+    assert len(report.loaded) == len(model.state_dict()) and not report.dropped
+    assert all(torch.equal(tensor, trained.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
 def test_our_own_classifier_with_other_classes_fills_the_backbone_of_a_segmentor():
     trained = classifier(dict(type='mmvisattn.TopFormer', arch='tiny', out_indices=(4,)), 208)
     model = segmentor()

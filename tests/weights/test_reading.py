@@ -208,6 +208,17 @@ def test_raw_weights_can_be_chosen():
         read_checkpoint(STATE, 'mean')
 
 
+def test_a_training_that_averages_has_its_raw_weights_elsewhere():
+    content = dict(state_dict=EMA, ema_state_dict=dict(
+        steps=torch.tensor(4), **{f'module.{name}': tensor for name, tensor in STATE.items()}))
+    state, note = read_weights(content, 'raw')
+    assert_read(state)
+    assert note == 'the weights of ema_state_dict, not the averaged ones of state_dict'
+    averaged, note = read_weights(content)
+    assert list(averaged) == list(EMA) and torch.equal(averaged['a.weight'], EMA['a.weight'])
+    assert note == 'the averaged weights of state_dict, not those of ema_state_dict'
+
+
 @pytest.mark.parametrize('content', [b'', b'not a checkpoint', pickle.dumps(3)], ids=['empty', 'text', 'pickle'])
 def test_damaged_files_are_named(content, tmp_path):
     (tmp_path / 'bad.pth').write_bytes(content)
