@@ -100,8 +100,12 @@ def of_config(path: Path) -> ImageRestorer:
 def of_checkpoint(checkpoint: str, weights: str) -> ImageRestorer:
     """The Restormer that a checkpoint is of, without its weights."""
     try:
-        settings = restormer_settings(read_checkpoint(checkpoint, weights))
+        state = read_checkpoint(checkpoint, weights)
     except (ValueError, FileNotFoundError) as error:
+        raise UsageError(str(error)) from error
+    try:
+        settings = restormer_settings(state)
+    except ValueError as error:
         raise UsageError(f'{checkpoint}: {error}; --config names the config of another network') from error
     return MODELS.build(dict(type='mmvisattn.ImageRestorer', backbone=dict(settings, type='mmvisattn.Restormer')))
 
