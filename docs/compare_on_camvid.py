@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RECIPE = """
-_base_ = '{root}/configs/{base}'
+_base_ = {bases}
 crop_size = (160, 192)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -33,16 +33,18 @@ train_cfg = dict(max_iters=800, val_interval=800)
 default_hooks = dict(checkpoint=dict(interval=800))
 model = dict(data_preprocessor=dict(size=crop_size){model})
 """
-FPN = 'crossformer/crossformer-tiny_fpn_1xb4-1200_camvid-320x240.py'
-SIMPLE = 'topformer/topformer-tiny_simple-head_1xb8-2500_camvid-320x240.py'
+SIMPLE = ['topformer/topformer-tiny_simple-head_1xb8-2500_camvid-320x240.py']
+FPN = ['_base_/models/semantic-fpn.py', '_base_/datasets/camvid_320x240.py', '_base_/schedules/from_scratch_2500.py',
+       '_base_/default_runtime.py']
 
 
-def with_fpn(backbone: str, channels: list[int]) -> tuple[str, str]:
-    return FPN, f', backbone=dict(_delete_=True, {backbone}), neck=dict(in_channels={channels})'
+def with_fpn(backbone: str, channels: list[int]) -> tuple[list[str], str]:
+    return FPN, (f', backbone=dict({backbone}), neck=dict(in_channels={channels}, out_channels=64), '
+                 'decode_head=dict(in_channels=[64] * 4, channels=64, num_classes=11)')
 
 
 MODELS = {
-    'crossformer-tiny': (FPN, ''),
+    'crossformer-tiny': with_fpn("type='mmvisattn.CrossFormer', arch='tiny', drop_path_rate=0.0", [64, 128, 256, 512]),
     'smt-tiny': with_fpn("type='mmvisattn.SMT', arch='tiny', drop_path_rate=0.0", [64, 128, 256, 512]),
     'swin-tiny': with_fpn("type='SwinTransformer', embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], "
                           'window_size=7, drop_path_rate=0.0', [96, 192, 384, 768]),
@@ -75,9 +77,9 @@ def main() -> None:
     for name in args.models:
         folder = args.work_dir / name
         if score(folder) is None:
-            base, model = MODELS[name]
+            bases, model = MODELS[name]
             config = args.work_dir / f'{name}.py'
-            config.write_text(RECIPE.format(root=ROOT, base=base, model=model))
+            config.write_text(RECIPE.format(bases=[str(ROOT / 'configs' / base) for base in bases], model=model))
             subprocess.run([sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir', folder, '--resume',
                             '--cfg-options', f'data_root={args.data_root.resolve()}'], check=True)
         print(f'| `{name}` | {score(folder)} |', flush=True)

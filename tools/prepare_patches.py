@@ -32,6 +32,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--keep-below', type=int, default=0, metavar='SIDE',
                         help='copy images whole unless both sides are larger than this (default: %(default)s)')
     parser.add_argument('--glob', default='*', help="which files of INPUT, such as '*/*NOISY*' (default: all)")
+    parser.add_argument('--rename', nargs=2, metavar=('OLD', 'NEW'),
+                        help='replace a part of the names, where those of degraded and clean images differ')
     parser.add_argument('--workers', type=int, default=cpu_count() or 1, help='processes (default: %(default)s)')
     args = parser.parse_args()
     if not 0 <= args.overlap < args.size:
@@ -50,14 +52,17 @@ def crops(image: np.ndarray, size: int, overlap: int, keep_below: int) -> list[n
             for top in tile_starts(height, size, overlap) for left in tile_starts(width, size, overlap)]
 
 
-def cut(path: Path, output: Path, size: int, overlap: int, keep_below: int) -> str | None:
-    """Write the crops of an image; returns what is wrong with it, if anything is."""
+def cut(path: Path, name: str, output: Path, size: int, overlap: int, keep_below: int) -> str | None:
+    """Write the crops NAME-1.png, … of an image; returns what is wrong with it, if anything is."""
     # A flag of its own: the default would turn the image as its camera was held, and cut its depth.
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
-    if image is None:
-        return f'{path} is not an image'
+    try:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
+    except cv2.error as error:  # more than 2^30 pixels
+        return f'{path} cannot be read: {" ".join(str(error).split())}'
+    if image is None or image.dtype not in (np.uint8, np.uint16):
+        return f'{path} is not an image of 8 or 16 bits per channel'
     parts = crops(image, size, overlap, keep_below)
-    targets = [output / f'{path.stem}-{number}.png' for number in range(1, len(parts) + 1)]
+    targets = [output / f'{name}-{number}.png' for number in range(1, len(parts) + 1)]
     if not targets[-1].exists():  # they are written in order
         for target, part in zip(targets, parts):
             write_whole(target, cv2.imencode('.png', part)[1].tobytes())
@@ -71,7 +76,8 @@ def note_settings(args: argparse.Namespace) -> None:
         UsageError: if the folder holds other crops, or images that no call has noted.
     """
     note = args.output / SETTINGS
-    settings = dict(input=str(args.input.resolve()), size=args.size, overlap=args.overlap, keep_below=args.keep_below)
+    settings = dict(input=str(args.input.resolve()), size=args.size, overlap=args.overlap, keep_below=args.keep_below,
+                    rename=args.rename)
     before = json.loads(note.read_text()) if note.is_file() else None
     if before != settings and (before or any(args.output.glob('*.png'))):
         raise UsageError(f'OUTPUT {args.output} holds other images' + (f': crops with {before}' if before else '')
@@ -88,14 +94,15 @@ def main() -> None:
     paths = sorted(path for path in args.input.glob(args.glob) if is_image(path))
     if not paths:
         raise UsageError(f'there are no images {args.input / args.glob}')
-    if twice := [name for name, count in Counter(path.stem for path in paths).items() if count > 1]:
+    names = [path.stem.replace(*args.rename) if args.rename else path.stem for path in paths]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UsageError(f'{args.input} has several images {twice[0]}, whose crops would have equal names; --glob chooses')
     note_settings(args)
     remove_unfinished(args.output)
     work = partial(cut, output=args.output, size=args.size, overlap=args.overlap, keep_below=args.keep_below)
     failed = 0
     with ProcessPoolExecutor(args.workers) as pool:
-        for fault in tqdm(pool.map(work, paths), total=len(paths), unit='image'):
+        for fault in tqdm(pool.map(work, paths, names), total=len(paths), unit='image'):
             if fault:
                 failed += 1
                 tqdm.write(f'skipped: {fault}', file=sys.stderr)

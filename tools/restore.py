@@ -5,8 +5,9 @@ import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
 # isort: split
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from itertools import repeat
+from itertools import repeat, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from mmvisattn.restoration.restoring import bytes_per_pixel, restore_picture
 from mmvisattn.restoration.tiling import BLENDINGS, tile_for_memory
 from mmvisattn.weights import DownloadError, find_model, list_models, official_weights, read_checkpoint
 
+# OpenCV reads no larger images; Pillow's own limit would hide size and metadata of those above 179 million pixels.
+Image.MAX_IMAGE_PIXELS = 2**30
 AMP = dict(bfloat16=torch.bfloat16, float16=torch.float16)
 
 
@@ -66,7 +69,7 @@ def parse_args() -> argparse.Namespace:
         raise UsageError('--task chooses a published model, --checkpoint another one: give one of them')
     if args.task and args.task not in tasks():
         raise UsageError(f'--task {args.task} is not one of {", ".join(tasks())}{did_you_mean(nearest(args.task, tasks()))}')
-    if args.memory is not None and (args.tile or args.memory <= 0):
+    if args.memory is not None and (args.tile or not args.memory > 0):
         raise UsageError(f'--memory {args.memory} must be above 0, and chooses the tiles: give no --tile')
     return args
 
@@ -97,8 +100,12 @@ def of_config(path: Path) -> ImageRestorer:
 def of_checkpoint(checkpoint: str, weights: str) -> ImageRestorer:
     """The Restormer that a checkpoint is of, without its weights."""
     try:
-        settings = restormer_settings(read_checkpoint(checkpoint, weights))
+        state = read_checkpoint(checkpoint, weights)
     except (ValueError, FileNotFoundError) as error:
+        raise UsageError(str(error)) from error
+    try:
+        settings = restormer_settings(state)
+    except ValueError as error:
         raise UsageError(f'{checkpoint}: {error}; --config names the config of another network') from error
     return MODELS.build(dict(type='mmvisattn.ImageRestorer', backbone=dict(settings, type='mmvisattn.Restormer')))
 
@@ -142,8 +149,10 @@ def files_to_restore(args: argparse.Namespace) -> list[tuple[Path, Path, Path | 
         sources = video.images_and_videos(args.input)
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
-    return [(path, args.output / (f'{path.stem}.mp4' if video.is_video(path) else path.name),
-             args.right and args.right / path.name) for path in sources]
+    targets = [args.output / (f'{path.stem}.mp4' if video.is_video(path) else path.name) for path in sources]
+    if twice := [target for target, count in Counter(targets).items() if count > 1]:
+        raise UsageError(f'{args.input} has several videos that would be written to {twice[0]}; rename one of them')
+    return [(source, target, args.right and args.right / source.name) for source, target in zip(sources, targets)]
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -200,8 +209,10 @@ def restore_video(model: ImageRestorer, source: Path, target: Path, right: Path 
             yield Picture(frame.astype(np.float32) / 255, None, np.dtype(np.uint8))
 
     def restored() -> Iterator[np.ndarray]:
-        pairs = zip(pictures(source), pictures(right) if right else repeat(None))
+        pairs = zip_longest(pictures(source), pictures(right)) if right else zip(pictures(source), repeat(None))
         for picture, other in tqdm(pairs, total=video.num_frames(source) or None, unit='frame', desc=source.name):
+            if right and (picture is None or other is None):
+                raise ValueError(f'{source} and {right} differ in their number of frames')
             yield (restore_picture(model, picture, other, amp).pixels * 255).round().astype(np.uint8)
     video.write_video(target, source, restored())
 

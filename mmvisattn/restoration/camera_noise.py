@@ -1,4 +1,5 @@
 """Real noise of cameras, as SIDD and DND give it: blocks in ``.mat`` files, and submissions in the same form."""
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -37,7 +38,10 @@ def _array_in(path: Path) -> tuple[str, tuple[int, ...]]:
 
 @cache
 def _blocks(path: Path) -> np.ndarray:
-    return matlab().loadmat(str(path))[_array_in(path)[0]]
+    try:
+        return matlab().loadmat(str(path))[_array_in(path)[0]]
+    except (OSError, ValueError, zlib.error) as error:
+        raise ValueError(f'{path} is damaged: {error}') from error
 
 
 @DATASETS.register_module()
@@ -89,12 +93,17 @@ class DNDBoxes(CleanImageDataset):
         data_prefix: ``info``: the file with the boxes; ``degraded``: the folder of images.
     """
 
+    def _image(self, index: int) -> Path:
+        return Path(self.data_prefix['degraded']) / f'{index + 1:04d}.mat'
+
     def load_data_list(self) -> list[dict]:
         with h5py().File(self.data_prefix['info'], 'r') as file:
             info = file['info']
             boxes = [np.array(file[reference]).T for reference in np.ravel(info['boundingboxes'])]
+        if lacking := [path for i in range(len(boxes)) if not (path := self._image(i)).is_file()]:
+            raise FileNotFoundError(f'there is no {lacking[0]}, of which {self.data_prefix["info"]} has boxes')
         # One-based and inclusive: top, left, bottom, right.
-        return [dict(img_path=str(Path(self.data_prefix['degraded']) / f'{i + 1:04d}.mat'), block=(i, k),
+        return [dict(img_path=str(self._image(i)), block=(i, k),
                      box=[int(box[k, 0]) - 1, int(box[k, 2]), int(box[k, 1]) - 1, int(box[k, 3])])
                 for i, box in enumerate(boxes) for k in range(BOXES_PER_IMAGE)]
 

@@ -18,6 +18,19 @@ def _indices(path: Path) -> set[int]:
     return {int(index) for index in np.load(path).ravel()}
 
 
+def _from_zero(subsets: dict[str, set[int]], images: int) -> dict[str, set[int]]:
+    """Indices that count from 0, of files that count from 0 or from 1.
+
+    Raises:
+        ValueError: if they fit so many images neither way.
+    """
+    every = set().union(*subsets.values())
+    first = int(images in every and 0 not in every)
+    if every - set(range(first, first + images)):
+        raise ValueError(f'subsets: the indices {min(every)} to {max(every)} do not fit {images} images')
+    return {name: {index - first for index in indices} for name, indices in subsets.items()}
+
+
 @DATASETS.register_module()
 class CleanImageDataset(BaseDataset):
     """A folder of clean images, to be degraded by a transform such as ``AddGaussianNoise``.
@@ -28,7 +41,7 @@ class CleanImageDataset(BaseDataset):
         pipeline: transforms, ``LoadImages`` first.
         test_set: name of this test set in logs and tables, for a list of several; None: no name.
         subsets: name of a part of the test set to a ``.npy`` file, in ``data_root``, with the indices of its images in the
-            order of their names.
+            order of their names. They count from 1 if 0 is in none of the files, and the number of images is in one.
         kwargs: arguments of mmengine's ``BaseDataset``.
 
     An index may also be (index, patch size), as from ``ProgressiveBatchSampler``; ``RandomPatch`` uses that size.
@@ -45,6 +58,10 @@ class CleanImageDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         return [dict(clean=[str(path)]) for path in image_files(Path(self.data_prefix['clean']))]
+
+    def filter_data(self) -> list[dict]:
+        self.subsets = _from_zero(self.subsets, len(self.data_list))
+        return self.data_list
 
     def prepare_data(self, idx: int | tuple[int, int]) -> dict:
         index, patch_size = idx if isinstance(idx, tuple) else (idx, None)

@@ -78,7 +78,8 @@ def _metadata(data: np.ndarray) -> tuple[bytes | None, bytes | None, int]:
     """EXIF data, color profile, and the orientation in which the camera was held."""
     try:
         file = Image.open(BytesIO(data.tobytes()))
-        orientation = file.getexif().get(ORIENTATION, 1)
+        # OpenCV reads TIFF upright whatever the flag.
+        orientation = file.getexif().get(ORIENTATION, 1) if file.format != 'TIFF' else 1
         return file.info.get('exif'), file.info.get('icc_profile'), orientation if orientation in range(1, 9) else 1
     except Exception:  # Pillow reads fewer formats than OpenCV, and files can be damaged in any way
         return None, None, 1
@@ -112,17 +113,20 @@ def _picture(image: np.ndarray) -> Picture:
 def _encoded(suffix: str, picture: Picture) -> np.ndarray | None:
     """The bytes of an image file; None if the format's writer takes no such image.
 
-    Where the format holds EXIF data, these and the pixels stay as they were held; elsewhere the pixels are upright.
+    Where the format holds EXIF data, these and the pixels stay as they were held; elsewhere the pixels are upright. A
+    profile of other colors than those written is left out, such as that of a CMYK file, which is read as RGB.
     """
     image = (picture.pixels.clip(0, 1) * np.iinfo(picture.dtype).max).round().astype(picture.dtype)[..., ::-1]
     if picture.alpha is not None:
         image = np.concatenate([image if image.shape[-1] == 3 else image.repeat(3, axis=-1), picture.alpha], axis=-1)
+    colors = b'GRAY' if image.shape[-1] == 1 else b'RGB '
+    profile = picture.profile if picture.profile and picture.profile[16:20] == colors else None
     settings = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in JPEG else []
     try:
-        if suffix not in WITH_METADATA or (picture.exif is None and picture.profile is None):
+        if suffix not in WITH_METADATA or (picture.exif is None and profile is None):
             written, data = cv2.imencode(suffix, image, settings)
             return data if written else None
-        kinds = {cv2.IMAGE_METADATA_EXIF: picture.exif, cv2.IMAGE_METADATA_ICCP: picture.profile}
+        kinds = {cv2.IMAGE_METADATA_EXIF: picture.exif, cv2.IMAGE_METADATA_ICCP: profile}
         given = {kind: np.frombuffer(content, np.uint8) for kind, content in kinds.items() if content}
         image = _as_held(image, picture.orientation) if picture.exif else image
         written, data = cv2.imencodeWithMetadata(suffix, image, [*given], [*given.values()], settings)

@@ -57,7 +57,8 @@ def restore_picture(model: ImageRestorer, picture: Picture, right: Picture | Non
     x = views[0] if len(views) == 1 else torch.cat(views, dim=1)
     device = torch.device(model.data_preprocessor.device)
     with torch.inference_mode(), torch.autocast(device.type, amp, enabled=amp is not None):
-        restored = model.restore(x.to(device)).float().clamp_(0, 1)
+        # One by one, so that the memory is that of one image.
+        restored = torch.cat([model.restore(image[None].to(device)).float() for image in x]).clamp_(0, 1)
     planes = restored[:, 0] if channels == 1 else restored[0]
     pixels = planes.permute(1, 2, 0).float().cpu().numpy()
     if pixels.shape[-1] != picture.pixels.shape[-1]:

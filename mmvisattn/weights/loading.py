@@ -236,8 +236,10 @@ def load_whole(model: nn.Module, source: str | Path, weights: str = 'ema') -> Lo
         model = cast(nn.Module, model.module)
     state, note = read_weights(source, weights)
     state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
+    takes_official = hasattr(getattr(model, 'backbone', None), 'official_names')
+    is_backbone = not any(name.startswith(BACKBONE) for name in state)
     try:
-        if is_official(model, state):
+        if takes_official and is_backbone or is_official(model, state):
             report = load_official(model, state)
             report.weights = note
         else:

@@ -1,6 +1,7 @@
 """Reading a checkpoint file without running code from it."""
 import hashlib
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -95,8 +96,15 @@ def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tenso
     return {name: content[name] for name in content}, note
 
 
-def _reason(error: Exception) -> str:
-    """Why a file was refused: the code that it refers to, or the first line of torch's message."""
+def _reason(error: Exception, path: Path) -> str:
+    """Why a file was refused: what it is, the code that it refers to, or the first line of torch's message."""
+    if path.is_file():
+        with path.open('rb') as file:
+            start = file.read(16).lstrip()
+        if start.startswith(b'<'):
+            return 'it is a web page'
+        if start.startswith(b'PK') and not zipfile.is_zipfile(path):
+            return 'its end is missing'
     if refused := re.search(r'(?:GLOBAL|global) (\S+)', str(error)):
         return f'it refers to {refused[1]}, which is no data'
     if refused := re.search(r'Unsupported operand \d+', str(error)):
@@ -115,8 +123,8 @@ def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[di
     except Exception as error:  # a damaged or hostile file can make the reader fail in any way
         place = '' if str(path) == str(source) else f' (kept at {path})'
         again = '; delete it to fetch it again' if path.is_relative_to(home()) else ''
-        raise ValueError(
-            f'{source}{place} cannot be read as a checkpoint (code in it is never run): {_reason(error)}{again}') from error
+        raise ValueError(f'{source}{place} cannot be read as a checkpoint (code in it is never run): '
+                         f'{_reason(error, path)}{again}') from error
     return _unwrap(content, weights, str(source))
 
 

@@ -144,3 +144,17 @@ def test_the_strength_of_the_noise(path):
         if 'test_set' in dataset:
             assert dataset.test_set.endswith(f'sigma {noise.sigma}') and noise.seed == 0
     assert noise.sigma == ((0, 50) if strength == 'blind' else sigmas[0]) and 'seed' not in noise
+
+
+def test_files_of_real_noise_that_are_lacking_or_damaged_are_named(tmp_path):
+    write_dnd(tmp_path / 'info.mat', tmp_path / 'images')
+    (tmp_path / 'images/0002.mat').unlink()
+    with pytest.raises(FileNotFoundError, match=r'images/0002\.mat'):
+        DATASETS.build(dict(type='mmvisattn.DNDBoxes', data_root=str(tmp_path), pipeline=[],
+                            data_prefix=dict(info='info.mat', degraded='images')))
+    savemat(tmp_path / 'noisy.mat', dict(blocks=np.broadcast_to(CLEAN[:24, :24], (2, 3, 24, 24, 3))))
+    (tmp_path / 'noisy.mat').write_bytes((tmp_path / 'noisy.mat').read_bytes()[:500])
+    dataset = DATASETS.build(dict(type='mmvisattn.SIDDBlocks', data_root=str(tmp_path), pipeline=[],
+                                  data_prefix=dict(degraded='noisy.mat')))
+    with pytest.raises(ValueError, match=r'noisy\.mat is damaged'):
+        dataset.prepare_data(0)

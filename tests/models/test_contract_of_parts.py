@@ -29,6 +29,7 @@ PARTS = {
         dict(embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1, num_heads=(1, 2, 2, 4)),
         lambda n: torch.randn(n, 3, 24, 32)),
     'DnCNN': (dict(dims=8, depth=4), lambda n: torch.randn(n, 3, 24, 32)),
+    'DnCNN without batch norm': (dict(dims=8, depth=4, batch_norm=False), lambda n: torch.randn(n, 3, 24, 32)),
 }
 
 

@@ -123,3 +123,17 @@ def test_test_sets_and_their_parts_are_known(folders):
         ('both', 0, ['indoor']), ('both', 1, []), ('both', 2, ['indoor'])]
     with pytest.raises(FileNotFoundError, match='outdoor.npy'):
         DATASETS.build(dict(PAIRS, data_root=str(folders), subsets={'outdoor': 'outdoor.npy'}))
+
+
+def test_indices_may_count_from_one(folders):
+    subsets = {'indoor': 'indoor.npy', 'outdoor': 'outdoor.npy'}
+
+    def parts(indoor, outdoor):
+        np.save(folders / 'indoor.npy', indoor)
+        np.save(folders / 'outdoor.npy', outdoor)
+        dataset = DATASETS.build(dict(PAIRS, data_root=str(folders), subsets=subsets))
+        return [dataset[i]['data_samples'].subsets for i in range(3)]
+    assert parts([1, 3], [2]) == parts([0, 2], [1]) == [['indoor'], ['outdoor'], ['indoor']]
+    for indices in ([0, 3], [1, 4], [-1, 0]):
+        with pytest.raises(ValueError, match='do not fit 3 images'):
+            parts(indices, [1])

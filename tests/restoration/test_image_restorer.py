@@ -7,6 +7,8 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 
 from mmvisattn.models import Restormer
+from mmvisattn.restoration.pictures import Picture
+from mmvisattn.restoration.restoring import restore_picture
 from mmvisattn.restoration.tiling import BLENDINGS, in_tiles
 
 BACKBONE = dict(type='mmvisattn.Restormer', embed_dims=8, depths=(1, 1, 1, 1), num_refinement_blocks=1,
@@ -101,3 +103,15 @@ def test_mixup_mixes_both_of_a_pair_alike():
 
 def test_backbones_of_any_kind():
     assert isinstance(restorer().backbone, Restormer)
+
+
+def test_colors_through_a_gray_network_take_the_memory_of_one():
+    model = MODELS.build(dict(type='mmvisattn.ImageRestorer', backbone=dict(BACKBONE, in_channels=1, out_channels=1)))
+    batches = []
+    model.backbone.register_forward_hook(lambda module, args, output: batches.append(len(args[0])))
+    pixels = np.random.default_rng(0).random((16, 24, 3), np.float32)
+    restored = restore_picture(model, Picture(pixels, None, np.dtype(np.uint8))).pixels
+    assert batches == [1, 1, 1] and restored.shape == pixels.shape
+    for i in range(3):
+        alone = restore_picture(model, Picture(pixels[..., i:i + 1], None, np.dtype(np.uint8))).pixels
+        np.testing.assert_array_equal(restored[..., i:i + 1], alone)

@@ -118,3 +118,24 @@ def test_metadata_beside_16_bits_and_transparency(tmp_path):
     again = read_picture(tmp_path / 'deep.png')
     assert again.profile == PROFILE and again.dtype == np.uint16 and (again.alpha == 777).all()
     np.testing.assert_allclose(again.pixels, pixels, atol=1e-5)
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_tiff_is_read_upright(orientation, dtype, tmp_path):
+    image = Image.fromarray(np.arange(6, dtype=dtype).reshape(2, 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / 'x.tif', tiffinfo={0x0112: orientation})
+    image.save(tmp_path / 'x.png', exif=exif)
+    np.testing.assert_array_equal(*(read_picture(tmp_path / name).pixels for name in ('x.tif', 'x.png')))
+
+
+@pytest.mark.parametrize('name, mode, space, kept', [
+    ('x.jpg', 'CMYK', b'CMYK', False), ('x.png', 'LA', b'GRAY', False), ('x.png', 'L', b'GRAY', True),
+    ('x.jpg', 'L', b'RGB ', False)])
+def test_a_profile_of_other_colors_is_left_out(name, mode, space, kept, tmp_path):
+    profile = PROFILE[:16] + space + PROFILE[20:]
+    Image.new('RGB', (20, 20), 'teal').convert(mode).save(tmp_path / name, icc_profile=profile)
+    write_picture(tmp_path / f'out-{name}', read_picture(tmp_path / name))
+    assert ('icc_profile' in Image.open(tmp_path / f'out-{name}').info) == kept

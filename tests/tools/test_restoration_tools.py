@@ -1,5 +1,7 @@
 """Training a restorer and restoring files with it, run as a user runs them."""
 import re
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 from helpers.reduced import ROOT
 from helpers.runs import assert_refused, scalars
+from mmengine.registry import MODELS
 
 from mmvisattn.cli.test_sets import table
 from mmvisattn.weights.catalog import catalog
@@ -24,6 +27,14 @@ train_cfg = dict(max_iters=4, val_interval=2)
 param_scheduler = [dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=False, begin=0, end=4)]
 default_hooks = dict(checkpoint=dict(interval=2), logger=dict(interval=1))
 '''
+
+
+def png_header(height, width):
+    """A PNG file that holds a size, and no pixels."""
+    def chunk(kind, content):
+        return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
+    header = chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0))
+    return b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b'')
 
 
 @pytest.fixture(scope='module')
@@ -111,6 +122,7 @@ def test_a_file_is_restored(trained, run_tool_in, run_apart_in):
     (['clean/test/CBSD68', 'out', '--right', 'clean/test/CBSD68'], '--right'),
     (['clean/test/CBSD68', 'out', '--memory', '0.00001'], 'not even tiles of 64'),
     (['clean/test/CBSD68', 'out', '--memory', '1', '--tile', '64'], 'give no --tile'),
+    (['clean/test/CBSD68', 'out', '--memory', 'nan'], 'must be above 0'),
     (['clean/test/CBSD68', 'out', '--task', 'deraining'], 'give one of them'),
     (['clean/test/CBSD68', 'small.py'], 'is a file')], ids=str)
 def test_wrong_arguments_are_explained(trained, run_tool_in, arguments, word):
@@ -157,8 +169,12 @@ def test_crops_are_the_images_pixels(run_tool, tmp_path):
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / 'crops').glob('*.png')}
     (tmp_path / 'crops/deep-12.png').unlink()
     (tmp_path / 'large/broken.png').write_text('no image')
+    (tmp_path / 'large/huge.png').write_bytes(png_header(40000, 40000))
+    cv2.imwrite(str(tmp_path / 'large/float.tiff'), np.full((40, 40), 0.5, np.float32))
     again = run_tool(*command)
-    assert 'broken.png is not an image' in again.stderr and again.returncode == 1
+    assert again.returncode == 1 and 'Traceback' not in again.stderr and '2 of 5 images' in again.stdout
+    for fault in ('broken.png is not an image', 'float.tiff is not an image of 8 or 16 bits', 'huge.png cannot be read'):
+        assert fault in again.stderr
     assert (tmp_path / 'crops/deep-12.png').is_file()
     assert (tmp_path / 'crops/small-1.png').stat().st_mtime_ns == times[tmp_path / 'crops/small-1.png']
     whole = run_tool(CROP, 'large', 'whole', '--size', 32, '--overlap', 8, '--keep-below', 80, '--glob', 'd*')
@@ -168,6 +184,16 @@ def test_crops_are_the_images_pixels(run_tool, tmp_path):
     assert_refused(run_tool(CROP, 'large', 'crops', '--overlap', 600), '--overlap', '--size')
 
 
+def test_crops_of_pairs_get_equal_names(run_tool, tmp_path):
+    for name in ('0001_NOISY_010.PNG', '0001_GT_010.PNG'):
+        (tmp_path / 'scenes/0001').mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'scenes/0001' / name), np.zeros((20, 20, 3), np.uint8))
+    for kind in ('NOISY', 'GT'):
+        done = run_tool(CROP, 'scenes', kind, '--glob', f'*/*_{kind}_*', '--rename', f'_{kind}', '', '--workers', 1)
+        assert done.returncode == 0, done.stderr
+        assert [path.name for path in (tmp_path / kind).glob('*.png')] == ['0001_010-1.png']
+
+
 def test_tiles_are_chosen_by_the_memory(trained, run_tool_in, tmp_path):
     cv2.imwrite(str(tmp_path / 'wide.png'), np.full((90, 200, 3), 100, np.uint8))
     command = (RESTORE, 'wide.png', 'out.png', '--checkpoint', trained / 'run/iter_4.pth', '--overwrite')
@@ -175,6 +201,10 @@ def test_tiles_are_chosen_by_the_memory(trained, run_tool_in, tmp_path):
     assert 'largest image 200 x 90, no tiles: about 0.01 GiB' in free.stdout, free.stderr
     held = run_tool_in(tmp_path, *command, '--memory', 0.003)
     assert 'tiles of 64 x 64' in held.stdout, held.stderr
+    (tmp_path / 'large').mkdir()
+    (tmp_path / 'large/x.png').write_bytes(png_header(20000, 20000))
+    large = run_tool_in(tmp_path, RESTORE, 'large', 'out', *command[3:])
+    assert 'largest image 20000 x 20000' in large.stdout, large.stderr
 
 
 def test_mixed_precision_changes_little(trained, run_tool_in, tmp_path):
@@ -197,6 +227,21 @@ def test_videos_are_restored(trained, run_tool_in, tmp_path):
     found = cv2.VideoCapture(str(tmp_path / 'out/clip.mp4'))
     assert found.get(cv2.CAP_PROP_FRAME_COUNT) == 3 and found.get(cv2.CAP_PROP_FPS) == 10
     assert_refused(run_tool_in(tmp_path, RESTORE, 'in/clip.avi', 'clip.avi'), '.mp4')
+    (tmp_path / 'in/clip.mp4').write_bytes((tmp_path / 'out/clip.mp4').read_bytes())
+    assert_refused(run_tool_in(tmp_path, RESTORE, 'in', 'new'), 'several videos', 'clip.mp4')
+
+
+def test_views_of_unequal_length_are_refused(run_tool, tmp_path):
+    model = MODELS.build(dict(type='mmvisattn.Restormer', embed_dims=8, depths=(1, 1, 1, 1), in_channels=6, dual_pixel=True))
+    torch.save(model.state_dict(), tmp_path / 'dual.pth')
+    for name, number in {'left': 3, 'right': 2}.items():
+        writer = cv2.VideoWriter(str(tmp_path / f'{name}.avi'), cv2.VideoWriter.fourcc(*'MJPG'), 10, (48, 32))
+        for _ in range(number):
+            writer.write(np.full((32, 48, 3), 100, np.uint8))
+        writer.release()
+    done = run_tool(RESTORE, 'left.avi', 'out.mp4', '--right', 'right.avi', '--checkpoint', 'dual.pth')
+    assert done.returncode == 1 and 'differ in their number of frames' in done.stderr
+    assert not (tmp_path / 'out.mp4').exists()
 
 
 def test_what_is_no_restormer_is_explained(run_tool, tmp_path):

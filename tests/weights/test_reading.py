@@ -229,8 +229,14 @@ def test_damaged_files_are_named(content, tmp_path):
 def test_a_truncated_file_is_named(tmp_path):
     torch.save(STATE, tmp_path / 'whole.pth')
     (tmp_path / 'half.pth').write_bytes((tmp_path / 'whole.pth').read_bytes()[:300])
-    with pytest.raises(ValueError, match='half.pth'):
+    with pytest.raises(ValueError, match='half.pth.*its end is missing'):
         read_checkpoint(tmp_path / 'half.pth')
+
+
+def test_a_web_page_is_named(tmp_path):
+    (tmp_path / 'page.pth').write_bytes(b'\n<!DOCTYPE html>')
+    with pytest.raises(ValueError, match='page.pth.*a web page'):
+        read_checkpoint(tmp_path / 'page.pth')
 
 
 def test_a_file_without_weights_is_explained(tmp_path):
