@@ -109,6 +109,11 @@ def test_a_network_without_normalization():
     assert torch.equal(model.graph.normalization(image), image.permute(0, 3, 1, 2).float().flip(1))
 
 
+def test_a_trace_has_no_operator_that_ncnn_lacks():
+    model = deployed_model(loaded(SEGMENTOR), 'logits')
+    assert 'addcmul' not in str(torch.jit.trace(model.graph, model.example(1, 64, 64)).inlined_graph)
+
+
 def test_windows_are_not_exported():
     config = Config.fromfile(SEGMENTOR)
     config.model.test_cfg = dict(mode='slide', crop_size=(64, 64), stride=(32, 32))

@@ -59,7 +59,10 @@ class Injection(BaseModule):
         if self.global_embedding is None:
             return x * gate
         bias = resize_bilinear(self.global_embedding(x_global), size)
-        return x + bias if gate is None else torch.addcmul(bias, x, gate)
+        if gate is None:
+            return x + bias
+        # pnnx (20261020) writes an addcmul that ncnn does not know.
+        return x * gate + bias if torch.jit.is_tracing() else torch.addcmul(bias, x, gate)
 
 
 @MODELS.register_module()
