@@ -34,6 +34,9 @@ def check_head(model: Any, output: str) -> None:
     if nms.get('type') != 'nms' or nms.get('class_agnostic'):
         raise ValueError(f"the detector has test_cfg.nms={nms}: only dict(type='nms', iou_threshold=…) can be "
                          'exported; give --output raw')
+    if (model.test_cfg.get('max_per_img') or -1) < 1:
+        raise ValueError(f"the detector has test_cfg.max_per_img={model.test_cfg.get('max_per_img')}: a file finds a "
+                         'certain number of objects; set it in the config, or give --output raw')
 
 
 def raw_names(model: Any) -> tuple[str, ...]:

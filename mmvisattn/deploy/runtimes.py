@@ -11,6 +11,7 @@ import torch
 from mmvisattn.dependencies import require
 
 PREFIX = 'mmvisattn.'  # of our names in a file's metadata
+NEEDED = ('output', 'outputs', 'preprocessing', 'size', 'batch', 'channels')  # by every reader of a file's metadata
 NOT_OURS = 'was not written by tools/export.py: it does not say what images it takes'
 
 
@@ -30,7 +31,12 @@ class ExportedFile(ABC):
             raise ValueError(f'{path} cannot be opened: {" ".join(str(error).split())[:300]}') from error
         if 'task' not in texts:
             raise ValueError(f'{path} {NOT_OURS}')
-        self.metadata: dict[str, Any] = {name: json.loads(text) for name, text in texts.items()}
+        if lacking := [name for name in NEEDED if name not in texts]:
+            raise ValueError(f'{path} lacks {", ".join(lacking)} in its metadata: export it again')
+        try:
+            self.metadata: dict[str, Any] = {name: json.loads(text) for name, text in texts.items()}
+        except ValueError as error:
+            raise ValueError(f'{path} has damaged metadata: export it again') from error
 
     @abstractmethod
     def open(self) -> dict[str, str]:

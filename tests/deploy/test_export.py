@@ -1,4 +1,5 @@
 """Exported files compute what PyTorch computes, for every family and runtime."""
+import json
 from copy import deepcopy
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mmvisattn.deploy.exporting import (
     write_openvino,
 )
 from mmvisattn.deploy.graphs import for_any_size
+from mmvisattn.deploy.runtimes import NEEDED
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('openvino')
@@ -183,6 +185,16 @@ def test_a_file_that_is_none_is_named(tmp_path, content, words):
         open_exported(tmp_path / 'model.onnx')
     with pytest.raises(FileNotFoundError, match='there is no file'):
         open_exported(tmp_path / 'none.onnx')
+
+
+@pytest.mark.parametrize('texts, words', [
+    (dict(task='"backbone"'), 'lacks output, .*export it again'),
+    (dict.fromkeys(('task', *NEEDED), '{'), 'damaged metadata: export it again')], ids=['lacking', 'damaged'])
+def test_damaged_metadata_are_named(texts, words, tmp_path):
+    program = torch.export.export(torch.nn.ReLU(), (torch.zeros(1),))
+    torch.export.save(program, str(tmp_path / 'model.pt2'), extra_files={'mmvisattn.json': json.dumps(texts)})
+    with pytest.raises(ValueError, match=f'model.pt2 .*{words}'):
+        open_exported(tmp_path / 'model.pt2')
 
 
 def test_a_damaged_program_is_named_without_a_traceback(tmp_path, caplog):

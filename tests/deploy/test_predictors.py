@@ -129,12 +129,13 @@ def test_what_is_not_decoded_is_exported_raw():
     with pytest.raises(ValueError, match='scores by softmax .*--output raw'):
         deployed_model(predictor)
     assert deployed_model(predictor, 'raw').output_names[0] == 'scores_0'
-    config = Config.fromfile(DETECTORS['FCOS'])
-    config.model.test_cfg.nms.type = 'soft_nms'
-    predictor = mmvisattn.load(config, device='cpu')
-    with pytest.raises(ValueError, match='test_cfg.nms=.*--output raw'):
-        deployed_model(predictor)
-    deployed_model(predictor, 'raw')
+    for part in (dict(nms=dict(type='soft_nms')), dict(max_per_img=-1)):
+        config = Config.fromfile(DETECTORS['FCOS'])
+        config.model.test_cfg.merge(part)
+        predictor = mmvisattn.load(config, device='cpu')
+        with pytest.raises(ValueError, match=f'test_cfg.{next(iter(part))}=.*--output raw'):
+            deployed_model(predictor)
+        deployed_model(predictor, 'raw')
 
 
 def detector(name):
