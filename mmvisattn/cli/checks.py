@@ -3,7 +3,7 @@ import inspect
 import json
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,11 @@ def check_data(cfg: Config, *names: str) -> None:
             _check_class_folders(cfg, name, dataset, root / parts.get('data_prefix', parts.get('img_path', '')))
 
 
+def _first(names: Sequence[str]) -> str:
+    """The first eight of some names, for a message."""
+    return ', '.join(names[:8]) + (' …' if len(names) > 8 else '')
+
+
 def _classes(cfg: Config, dataset: dict) -> tuple[str, ...]:
     """The classes of a data set; an empty tuple if nothing names them."""
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
@@ -236,14 +241,14 @@ def _check_class_folders(cfg: Config, name: str, dataset: dict, root: Path) -> N
         return
     folders, classes = sorted(path.name for path in root.iterdir() if path.is_dir()), _classes(cfg, dataset)
     numbers = [len(classes)] if classes else [part['num_classes'] for part in dicts_in(cfg.model) if part.get('num_classes')]
-    listed = f'{name}: {root} has {len(folders)} folders ({", ".join(folders[:8])}{" …" if len(folders) > 8 else ""})'
+    listed = f'{name}: {root} has {len(folders)} folders ({_first(folders)})'
     if any(number != len(folders) for number in numbers):
-        among = f' ({", ".join(classes[:8])}{" …" if len(classes) > 8 else ""})' if classes else ' in the model'
+        among = f' ({_first(classes)})' if classes else ' in the model'
         raise UsageError(f'{listed}, but there are {numbers[0]} classes{among}; there must be one folder for each '
                          'class, an empty one if it has no image, and no other')
     if any(cls in folders and folder != cls for folder, cls in zip(folders, classes)):
-        raise UsageError(f'{listed}, but the classes are {", ".join(classes[:8])}: metainfo=dict(classes=(…)) must have the '
-                         'order of the folders, which is by name')
+        raise UsageError(f'{listed}, but the classes are {_first(classes)}: metainfo=dict(classes=(…)) must have the order '
+                         'of the folders, which is by name')
 
 
 def _is_coco(dataset: dict) -> bool:
@@ -306,7 +311,7 @@ def _check_num_classes(cfg: Config) -> None:
             number = part.get('num_classes')
             if number is not None and number != len(classes) and str(part.get('type')).split('.')[-1] not in OWN_CLASSES:
                 raise UsageError(f'{part.get("type") or ".".join(place)} has num_classes={number}, but the {len(classes)} '
-                                 f'classes of {name} are {", ".join(classes[:8])}{" …" if len(classes) > 8 else ""}')
+                                 f'classes of {name} are {_first(classes)}')
 
 
 def _check_topk(cfg: Config) -> None:

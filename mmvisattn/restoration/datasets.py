@@ -59,7 +59,7 @@ class CleanImageDataset(BaseDataset):
     def load_data_list(self) -> list[dict]:
         return [dict(clean=[str(path)]) for path in image_files(Path(self.data_prefix['clean']))]
 
-    def filter_data(self) -> list[dict]:
+    def filter_data(self) -> list[dict]:  # mmengine calls it as soon as the number of images is known
         self.subsets = _from_zero(self.subsets, len(self.data_list))
         return self.data_list
 

@@ -16,15 +16,15 @@ class DnCNN(BaseModule):
         dims: channels in between.
         depth: number of convolutions: 17 in the paper for noise of known strength, 20 for blind denoising.
         batch_norm: as in the paper, whose batches have 128 patches. With a few, training goes faster without.
-        init_cfg: as in mmengine; None: He et al.'s, with which the network begins by changing little.
+        init_cfg: as in mmengine; None: He et al.'s, and zeros for the last layer: the network begins as the identity.
 
     Shape: (B, in_channels, H, W), any size, to the same.
     """
 
     def __init__(self, in_channels: int = 3, dims: int = 64, depth: int = 17, batch_norm: bool = True,
                  init_cfg: dict | list[dict] | None = None):
-        super().__init__(init_cfg or [
-            dict(type='Kaiming', layer='Conv2d'), dict(type='Constant', layer=[], val=0, override=dict(name='last'))])
+        super().__init__(init_cfg or dict(
+            type='Kaiming', layer='Conv2d', override=dict(type='Constant', name='last', val=0)))
         if depth < 2:
             raise ValueError(f'depth={depth} must be at least 2')
         self.in_channels = in_channels

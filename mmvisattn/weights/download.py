@@ -28,12 +28,16 @@ def home() -> Path:
     return Path(os.environ.get('MMVISATTN_HOME') or f'{cache}/mmvisattn').expanduser()
 
 
-def _assert_no_web_page(path: Path) -> None:
+def is_web_page(path: Path) -> bool:
+    """Whether a file is HTML, or the XML that storage services answer with."""
     with path.open('rb') as file:
-        start = file.read(512).lstrip(b'\xef\xbb\xbf \t\r\n')
+        return file.read(512).lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'<')
+
+
+def _assert_no_web_page(path: Path) -> None:
     if not path.stat().st_size:
         raise DownloadError('it is empty')
-    if start.startswith(b'<'):  # HTML, or the XML that storage services answer with
+    if is_web_page(path):
         raise DownloadError('it is a web page, not a file; open it in a browser')
 
 

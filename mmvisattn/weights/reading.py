@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from .catalog import find_model, official_weights, similar_models
-from .download import fetch, home, is_url
+from .download import fetch, home, is_url, is_web_page
 from .inert import INERT_TYPES, readable
 
 EMA_WRAPPERS = ('state_dict_ema',)
@@ -99,11 +99,11 @@ def _unwrap(content: object, weights: str, source: str) -> tuple[dict[str, Tenso
 def _reason(error: Exception, path: Path) -> str:
     """Why a file was refused: what it is, the code that it refers to, or the first line of torch's message."""
     if path.is_file():
-        with path.open('rb') as file:
-            start = file.read(16).lstrip()
-        if start.startswith(b'<'):
+        if is_web_page(path):
             return 'it is a web page'
-        if start.startswith(b'PK') and not zipfile.is_zipfile(path):
+        with path.open('rb') as file:
+            is_archive = file.read(2) == b'PK'
+        if is_archive and not zipfile.is_zipfile(path):
             return 'its end is missing'
     if refused := re.search(r'(?:GLOBAL|global) (\S+)', str(error)):
         return f'it refers to {refused[1]}, which is no data'

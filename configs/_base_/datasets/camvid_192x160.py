@@ -1,7 +1,5 @@
 """CamVid at two thirds of its size (320 x 240), crops of 192 x 160 (width x height), little augmentation; tested whole."""
-_base_ = './segmentation.py'
-dataset_type = 'mmvisattn.CamVidDataset'
-data_root = 'data/camvid'
+_base_ = './camvid_320x240.py'
 crop_size = (160, 192)
 scale = (320, 240)
 
@@ -34,7 +32,6 @@ tta_pipeline = [
             [dict(type='PackSegInputs')],
         ]),
 ]
-train_dataloader = dict(
-    batch_size=2, num_workers=2, dataset=dict(type=dataset_type, data_root=data_root, pipeline=train_pipeline))
-val_dataloader = dict(num_workers=2, dataset=dict(type=dataset_type, data_root=data_root, pipeline=test_pipeline))
+train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
