@@ -153,6 +153,22 @@ def layers(model: Any) -> tuple[list[str], list[str]]:
     return inside, outside
 
 
+def kept_from_the_start(model: Any, task: str) -> Any:
+    """What NNCF must leave in float, whatever it costs to find more.
+
+    A restorer's output is its input and a small correction, so that it feels errors which a label hides: those of the first
+    and the last convolution, and of all elementwise operators, which gain nothing in speed. (Restormer-small, noise of sigma
+    25: 30.26 dB in float, 27.76 if all is quantized, 29.75 without elementwise operators, 30.20 without both.)
+    """
+    import nncf
+    if task != 'restoration':
+        return nncf.IgnoredScope()
+    nodes = model.get_ordered_ops()
+    others = {node.get_type_name() for node in nodes} - {*MULTIPLICATIONS, 'Parameter', 'Constant', 'Result'}
+    convolutions = [node.get_friendly_name() for node in nodes if 'Convolution' in node.get_type_name()]
+    return nncf.IgnoredScope(types=sorted(others), names=[convolutions[0], convolutions[-1]], validate=False)
+
+
 def quantized(model: Any, inputs: Sequence[np.ndarray], accuracy: Accuracy | None, task: str,
               max_loss: float | None = None) -> tuple[Any, Int8Report]:
     """An OpenVINO model in int8.
@@ -167,7 +183,8 @@ def quantized(model: Any, inputs: Sequence[np.ndarray], accuracy: Accuracy | Non
     import nncf
     import openvino
     calibration = nncf.Dataset(inputs)
-    settings: dict[str, Any] = dict(preset=nncf.QuantizationPreset.MIXED, subset_size=len(inputs))
+    settings: dict[str, Any] = dict(preset=nncf.QuantizationPreset.MIXED, subset_size=len(inputs),
+                                    ignored_scope=kept_from_the_start(model, task))
     # NNCF 3.4 takes the 3 of relu6(x + 3) for the bias of the convolution before it, and fails.
     advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=True)
     if accuracy is None:
