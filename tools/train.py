@@ -17,6 +17,7 @@ from mmvisattn.cli.broken_data import broken_data_named, count
 from mmvisattn.cli.checks import check_annotations, check_data, check_keys, check_model
 from mmvisattn.cli.compat import end_workers
 from mmvisattn.cli.launching import accumulate_batches, alone_in, batches, check_restarts, is_first_process, ranks_named
+from mmvisattn.cli.memory import keep_freed_memory
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.resume import duration, go_on, minutes, save_by_time, seed, set_randomness
 from mmvisattn.cli.seeds import train_seeds
@@ -99,6 +100,8 @@ def main() -> None:
         print(train_seeds(sys.argv[1:], Path(cfg.work_dir), first, args.seeds))
         return
     end_at_signals()
+    if get_device() == 'cpu':
+        keep_freed_memory()
     notes = check_annotations(cfg, 'train_dataloader', 'val_dataloader') if is_first_process() else []
     if choice := args.resume or (cfg.get('resume') and (cfg.get('load_from') or 'latest')):
         notes += go_on(cfg, choice, args.seed)

@@ -13,7 +13,8 @@ import mmvisattn
 
 PACKAGES = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'mmengine', 'mmcv', 'mmcv-lite',
             'mmsegmentation', 'mmdet')
-VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'ONEDNN_MAX_CPU_ISA', 'LD_PRELOAD')
+VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'ONEDNN_MAX_CPU_ISA', 'LD_PRELOAD',
+             'MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_')
 # Above this share of the cores that other processes keep busy, times are noisy.
 BUSY = 0.25
 

@@ -1,5 +1,4 @@
 """Measuring one model: latency after a warm-up, and the memory of a pass."""
-import ctypes
 import gc
 import math
 import resource
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from mmvisattn.cli.memory import keep_freed_memory, return_freed_memory
 
 from .macs import count_macs, count_parameters
 from .subjects import build, in_channels, parts_of, tensors_in
@@ -81,12 +82,6 @@ def _limit_memory(extra: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _return_freed_memory() -> None:
-    gc.collect()
-    with suppress(OSError, AttributeError):  # a C library without it
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory was refused; each library says so in its own words."""
     words = ('out of memory', "can't allocate memory", 'not enough memory', 'bad_alloc', 'could not create a memory')
@@ -109,6 +104,8 @@ class Bench:
         self.run: Callable[[], Any] = lambda: None
         self.passes = 1
         self.is_cpu = torch.device(settings.device).type == 'cpu'
+        if self.is_cpu:
+            keep_freed_memory()
 
     def macs(self, cell: Cell) -> int:
         """Multiply-adds of one image."""
@@ -188,7 +185,7 @@ class Bench:
     def memory(self) -> dict:
         """The most bytes that a pass holds in addition to the model: resident on a CPU, allocated on a GPU."""
         if self.is_cpu:
-            _return_freed_memory()
+            return_freed_memory()
             before = _status('VmRSS')
             with suppress(OSError):
                 Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
@@ -206,7 +203,7 @@ class Bench:
         self.model.zero_grad(set_to_none=True)
         if self.is_cpu:
             _limit_memory(None)
-            _return_freed_memory()
+            return_freed_memory()
         else:
             gc.collect()
             torch.cuda.empty_cache()

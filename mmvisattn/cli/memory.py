@@ -1,0 +1,29 @@
+"""What the C library does with the memory that a process frees."""
+import ctypes
+import gc
+import os
+from contextlib import suppress
+
+# Of mallopt(3). By default glibc returns large blocks to the system, and gets them anew, page by page, in the next pass.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_')
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed for the next pass, unless the user's variables say what it does.
+
+    Whether it returns a block depends on the blocks before, so that one model takes two different times in two processes.
+    """
+    if os.environ.keys() & set(VARIABLES):
+        return
+    with suppress(OSError, AttributeError):  # another C library
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, 2**30)
+        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def return_freed_memory() -> None:
+    """Free what nothing refers to, and let glibc return to the system what is freed."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
