@@ -13,7 +13,7 @@ model = dict(
         in_channels=208,
         loss=dict(_delete_=True, type='CrossEntropyLoss')),
     train_cfg=None)
-optim_wrapper = dict(optimizer=dict(lr=4e-3, weight_decay=0.01), clip_grad=None)
+optim_wrapper = dict(optimizer=dict(lr=4e-3, weight_decay=0.01, fused=True), clip_grad=None)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=1, end=12, convert_to_iter_based=True),

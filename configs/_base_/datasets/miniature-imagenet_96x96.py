@@ -1,4 +1,7 @@
-"""The generated miniature data set in ImageNet's layout (``tools/make_miniature.py --layout imagenet``), at 96 x 96."""
+"""The generated miniature data set in ImageNet's layout (``tools/make_miniature.py --layout imagenet``), at 96 x 96.
+
+Random crops show objects larger than whole images do, so tests take a larger size (https://arxiv.org/abs/1906.06423).
+"""
 _base_ = './imagenet_224x224.py'
 dataset_type = 'CustomDataset'
 data_root = 'data/miniature-imagenet'
@@ -11,7 +14,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(96, 96)),
+    dict(type='Resize', scale=(120, 120)),
     dict(type='PackInputs'),
 ]
 data = dict(_delete_=True, type=dataset_type, data_root=data_root, metainfo=metainfo)
