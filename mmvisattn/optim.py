@@ -1,4 +1,4 @@
-"""Layer-wise learning-rate decay."""
+"""Groups of parameters for the optimizer: few and large ones, and layer-wise learning-rate decay."""
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
@@ -8,7 +8,36 @@ from mmvisattn.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """mmengine's default constructor, but with one group for all parameters of equal settings.
+
+    With ``paramwise_cfg``, mmengine makes a group of each parameter. torch's fast forms of optimizers (``foreach``, the
+    default on a GPU, and ``fused``) update one group in a few calls, so that hundreds of groups make them slow.
+    """
+
+    def add_params(self, params: list[dict], module: nn.Module, prefix: str = '',
+                   is_dcn_module: int | float | None = None) -> None:
+        """Append the groups of a module, with all it contains, to ``params``."""
+        super().add_params(params, module, prefix, is_dcn_module)
+        if not prefix:  # mmengine calls this method for each submodule, too
+            self.change_rates(params, module)
+            params[:] = merged(params)
+
+    def change_rates(self, params: list[dict], module: nn.Module) -> None:
+        """For subclasses: change the settings of groups, each of which holds one parameter of the whole model."""
+
+
+def merged(groups: list[dict]) -> list[dict]:
+    """Groups of parameters, with one group for those that have equal settings."""
+    found: dict[str, dict] = {}
+    for group in groups:
+        settings = {name: value for name, value in group.items() if name != 'params'}
+        found.setdefault(repr(sorted(settings.items())), dict(settings, params=[]))['params'] += group['params']
+    return list(found.values())
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayOptimWrapperConstructor(GroupedOptimWrapperConstructor):
     """Layer-wise learning-rate decay for any backbone of this package.
 
     The backbone's last block learns at the optimizer's rate times ``layer_decay_rate``. Each earlier block, and finally the
@@ -32,16 +61,12 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise ValueError(f'paramwise_cfg.layer_decay_rate={rate!r} must be a number above 0, at most 1, '
                              'for example paramwise_cfg=dict(layer_decay_rate=0.9)')
 
-    def add_params(self, params: list[dict], module: nn.Module, prefix: str = '',
-                   is_dcn_module: int | float | None = None) -> None:
-        """Like mmengine's, which makes one group per parameter; then the rates of the backbone's groups are reduced.
+    def change_rates(self, params: list[dict], module: nn.Module) -> None:
+        """Reduce the rates of the backbone's groups.
 
         Raises:
             ValueError: if the model's backbone is not one of this package.
         """
-        super().add_params(params, module, prefix, is_dcn_module)
-        if prefix:  # mmengine calls this method for each submodule
-            return
         backbone, rate = getattr(module, 'backbone', module), self.paramwise_cfg['layer_decay_rate']
         if not isinstance(backbone, Backbone):
             raise ValueError('layer-wise decay needs a backbone of mmvisattn, because the layers of '

@@ -11,7 +11,8 @@ model = dict(
     decode_head=dict(
         in_channels=[64, 64, 64, 64], channels=64, num_classes=11, loss_decode=dict(class_weight=class_weight)))
 # With the head's rate, the backbone is worse after 300 iterations than as it was initialized: docs/benchmarks.md.
-optim_wrapper = dict(optimizer=dict(lr=1e-3), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.15))))
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-3, fused=True), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.15))))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=200),
     dict(type='PolyLR', eta_min=0.0, power=1.0, by_epoch=False, begin=200, end=3000),

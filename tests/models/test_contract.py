@@ -286,7 +286,7 @@ def test_learning_rates_fall_with_depth(case):
     wrapper = build_optim_wrapper(model, dict(
         optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1), constructor='mmvisattn.LayerDecayOptimWrapperConstructor',
         paramwise_cfg=dict(layer_decay_rate=0.5, norm_decay_mult=0.0)))
-    groups = {id(group['params'][0]): group for group in wrapper.param_groups}
+    groups = {id(p): group for group in wrapper.param_groups for p in group['params']}
     layers = model.backbone.parameter_layers()
     assert set(layers) == {id(p) for p in model.backbone.parameters()}
     assert sorted(set(layers.values())) == list(range(max(layers.values()) + 1))
@@ -297,6 +297,24 @@ def test_learning_rates_fall_with_depth(case):
         last = list(model.backbone.stages[i].blocks.parameters())[-1]
         assert all(layers[id(p)] == layers[id(last)] for p in norm.parameters())
     assert groups[id(model.head.weight)]['lr'] == 1.0 and groups[id(model.norm.weight)]['weight_decay'] == 0
+
+
+def test_few_groups_give_the_same_weights():
+    results, numbers = [], []
+    for constructor in 'DefaultOptimWrapperConstructor', 'mmvisattn.GroupedOptimWrapperConstructor':
+        torch.manual_seed(0)
+        model = torch.nn.Module()
+        model.backbone, model.head = BACKBONES['SMT'].build(drop_path_rate=0.0), torch.nn.Conv2d(64, 2, 1)
+        wrapper = build_optim_wrapper(model, dict(
+            optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1), constructor=constructor,
+            paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys=dict(head=dict(lr_mult=10.0)))))
+        for p in model.parameters():
+            p.grad = torch.randn_like(p)
+        wrapper.step()
+        results.append([p.detach() for p in model.parameters()])
+        numbers.append(len(wrapper.optimizer.param_groups))
+    assert all(map(torch.equal, *results))
+    assert numbers == [len(results[0]), 3]  # the head, norms, and all else
 
 
 @pytest.mark.parametrize('backbone, settings, named', [

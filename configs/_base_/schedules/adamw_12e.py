@@ -4,7 +4,8 @@ Everything decays, norms too.
 """
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=1e-4))
+    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=1e-4),
+    constructor='mmvisattn.GroupedOptimWrapperConstructor')
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
     dict(type='MultiStepLR', gamma=0.1, milestones=[8, 11], by_epoch=True, begin=0, end=12),

@@ -1,6 +1,8 @@
 """AdamW, 160k iterations, linear warm-up over 1,500, then linear decay to 0. Everything decays, norms too."""
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01))
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
+    constructor='mmvisattn.GroupedOptimWrapperConstructor')
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
     dict(type='PolyLR', eta_min=0.0, power=1.0, by_epoch=False, begin=1500, end=160000),
