@@ -28,12 +28,15 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
 
 def merged(groups: list[dict]) -> list[dict]:
-    """Groups of parameters, with one group for those that have equal settings."""
+    """Groups of parameters, with one group for those that have equal settings.
+
+    What modules share is in the group once: of two, torch only warns, and updates the parameter twice.
+    """
     found: dict[str, dict] = {}
     for group in groups:
         settings = {name: value for name, value in group.items() if name != 'params'}
         found.setdefault(repr(sorted(settings.items())), dict(settings, params=[]))['params'] += group['params']
-    return list(found.values())
+    return [dict(group, params=list(dict.fromkeys(group['params']))) for group in found.values()]
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()

@@ -317,6 +317,15 @@ def test_few_groups_give_the_same_weights():
     assert numbers == [len(results[0]), 3]  # the head, norms, and all else
 
 
+def test_a_shared_parameter_is_updated_once():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    model[1].weight = model[0].weight
+    wrapper = build_optim_wrapper(model, dict(
+        optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1), paramwise_cfg=dict(norm_decay_mult=0.0),
+        constructor='mmvisattn.GroupedOptimWrapperConstructor'))
+    assert [len(group['params']) for group in wrapper.optimizer.param_groups] == [3]  # a weight, two biases
+
+
 @pytest.mark.parametrize('backbone, settings, named', [
     (torch.nn.Linear(2, 2), dict(layer_decay_rate=0.5), 'Linear'), (None, dict(norm_decay_mult=0.0), 'layer_decay_rate'),
     (None, None, 'layer_decay_rate'), (None, dict(layer_decay_rate=90), '90'),
