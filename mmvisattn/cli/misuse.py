@@ -217,6 +217,17 @@ def check_open_arguments(cfg: Config) -> None:
                             raise UsageError(_no_argument((*place, key), node[key], function) + did_you_mean(alike))
 
 
+def _of_checkpoint(cfg: Config, error: Exception) -> str | None:
+    """One line for an error that loading a checkpoint raised; None for any other error."""
+    if isinstance(error, UnpicklingError):
+        return f'load_from={cfg.get("load_from")}: {one_line(error)}'
+    if re.match('loaded state dict .* parameter group', str(error)):  # torch's, of an optimizer
+        return (f'--resume: the optimizer of {cfg.get("load_from")} has other groups of parameters than this config makes; '
+                'resume with the optim_wrapper it was trained with (of earlier configs: '
+                '--cfg-options optim_wrapper.constructor=DefaultOptimWrapperConstructor)')
+    return None
+
+
 @contextmanager
 def config_errors(cfg: Config) -> Iterator[None]:
     """While active, errors of building a config's parts become ``UsageError``s that name the key; other errors pass."""
@@ -228,8 +239,7 @@ def config_errors(cfg: Config) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in FULL:
             raise UsageError(f'{cfg.get("work_dir")}: {FULL[error.errno]}; make room, or name another --work-dir') from error
         line = explanation(cfg.to_dict(), error)
-        if line is None and isinstance(error, UnpicklingError):
-            line = f'load_from={cfg.get("load_from")}: {one_line(error)}'
+        line = line or _of_checkpoint(cfg, error)
         if line is None:
             raise
         raise UsageError(line) from error

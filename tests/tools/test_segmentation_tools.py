@@ -198,6 +198,9 @@ def test_checkpoints_that_do_not_fit_are_explained(run_tool, trained, miniature,
     torch.save({'tpm.stem.0.c.weight': torch.zeros(16, 3, 3, 3)}, tmp_path / 'part.pth')
     assert_refused(run_tool(TOOLS / 'test.py', CONFIG, 'part.pth', *options(miniature)), 'part.pth', 'missing')
     assert_refused(run_tool(TOOLS / 'train.py', CONFIG, '--resume', 'nothing.pth', *options(miniature)), 'nothing.pth')
+    groups = options(miniature, **{'optim_wrapper.constructor': 'DefaultOptimWrapperConstructor'})
+    assert_refused(run_tool(TOOLS / 'train.py', CONFIG, '--resume', trained / 'iter_2.pth', *groups), 'iter_2.pth', 'groups',
+                   'optim_wrapper.constructor')
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='tests the message without a GPU')
