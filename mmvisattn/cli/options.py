@@ -34,11 +34,29 @@ def _key_paths(node: Any, before: str = '') -> Iterator[str]:
         yield from _key_paths(node[key] if isinstance(node, dict) else node[int(key)], f'{before}{key}.')
 
 
+def _value_at(node: Any, path: str) -> Any:
+    for key in path.split('.'):
+        node = node[key] if isinstance(node, dict) else node[int(key)]
+    return node
+
+
 def _similar_path(path: str, cfg: dict) -> str | None:
     """The key path most like one: one that ends with the same key, or is spelled alike."""
     paths = [*_key_paths(cfg), *runner_keys()]
     ends = [other for other in paths if other.endswith(f'.{path}')]
     return min(ends, key=len) if ends else nearest(path, paths)
+
+
+def _check_copy(path: str, cfg: dict) -> None:
+    """Fail for a part of a variable, such as ``test_pipeline``, whose content the config has elsewhere, where it is read."""
+    first, _, rest = path.partition('.')
+    if first in runner_keys() or not isinstance(cfg.get(first), (dict, list, tuple)):
+        return
+    copies = [other for key in cfg.keys() & runner_keys() for other in _key_paths(cfg[key], f'{key}.')
+              if _value_at(cfg, other) == cfg[first]]
+    if copies:
+        raise UsageError(f'--cfg-options {path}: nothing reads {first} itself, whose content stands elsewhere; set '
+                         + ' and '.join(f'{copy}.{rest}'.rstrip('.') for copy in sorted(copies)))
 
 
 def _check_key(path: str, value: Any, cfg: dict) -> None:
@@ -80,6 +98,7 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
     present = cfg.to_dict()
     for path, value in options.items():
         _check_key(path, value, present)
+        _check_copy(path, present)
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError, AttributeError) as error:

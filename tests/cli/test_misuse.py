@@ -157,6 +157,7 @@ def test_shipped_configs_raise_no_alarm(path):
     (f'{PIPELINE}.99.type=x', f'{PIPELINE} has the elements 0 to'),
     ('train_dataloader.batchsize=4', 'did you mean train_dataloader.batch_size?'),
     ('default_hooks.checkpiont.interval=1', 'did you mean default_hooks.checkpoint?'),
+    ('train_pipeline.0.x=1', f'nothing reads train_pipeline itself, whose content stands elsewhere; set {PIPELINE}.0.x'),
     ('train_cfg.max_iters=-1', 'train_cfg.max_iters=-1 must be a whole number, at least 1'),
     ('train_cfg.max_iters=many', "train_cfg.max_iters='many' must be"),
     ('train_cfg.max_epochs=0', 'train_cfg.max_epochs=0 must be'),
