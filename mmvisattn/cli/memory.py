@@ -14,7 +14,7 @@ def keep_freed_memory() -> None:
 
     Whether it returns a block depends on the blocks before, so that one model takes two different times in two processes.
     """
-    if os.environ.keys() & set(VARIABLES):
+    if os.environ.keys() & set(VARIABLES) or 'glibc.malloc.' in os.environ.get('GLIBC_TUNABLES', ''):
         return
     with suppress(OSError, AttributeError):  # another C library
         library = ctypes.CDLL(None)

@@ -24,7 +24,9 @@ ALL = 2**26 // resource.getpagesize()
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason="glibc's")
-@pytest.mark.parametrize('variables, kept', [({}, True), (dict(MALLOC_MMAP_THRESHOLD_='131072'), False)])
+@pytest.mark.parametrize('variables, kept', [
+    ({}, True), (dict(MALLOC_MMAP_THRESHOLD_='131072'), False),
+    (dict(GLIBC_TUNABLES='glibc.malloc.mmap_threshold=131072'), False)])
 def test_freed_memory(variables, kept, run_afresh, monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
