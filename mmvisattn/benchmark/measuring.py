@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from mmvisattn.cli.memory import keep_freed_memory, return_freed_memory
+from mmvisattn.cli.memory import keep_freed_memory, kept_memory, return_freed_memory
 
 from .macs import count_macs, count_parameters
 from .subjects import build, in_channels, parts_of, tensors_in
@@ -74,11 +74,11 @@ def _status(key: str) -> int | None:
 
 
 def _limit_memory(extra: int | None) -> None:
-    """Let allocations fail that take more than some bytes in addition to what is allocated now; None: no limit."""
+    """Let allocations fail that take more than some bytes in addition to what is in use now; None: no limit."""
     now = _status('VmData')
     if now is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        soft = hard if extra is None else now + extra
+        soft = hard if extra is None else now - kept_memory() + extra
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 

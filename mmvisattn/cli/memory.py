@@ -8,6 +8,14 @@ from contextlib import suppress
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_')
 
+# Of mallinfo(3).
+FIGURES = 'arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost'.split()
+
+
+class Mallinfo(ctypes.Structure):
+    """What glibc's allocator holds, in bytes or blocks."""
+    _fields_ = [(name, ctypes.c_size_t) for name in FIGURES]
+
 
 def keep_freed_memory() -> None:
     """Let glibc keep what is freed for the next pass, unless the user's variables say what it does.
@@ -27,3 +35,12 @@ def return_freed_memory() -> None:
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def kept_memory() -> int:
+    """Bytes that are freed, and that glibc keeps; 0 where it does not tell."""
+    with suppress(OSError, AttributeError):  # before glibc 2.33
+        mallinfo = ctypes.CDLL(None).mallinfo2
+        mallinfo.restype = Mallinfo
+        return mallinfo().fordblks
+    return 0

@@ -7,7 +7,7 @@ import pytest
 # Pages that the process gets anew in a second pass over 64 MiB, and in a third after they were returned.
 PAGES = '''
 import resource
-from mmvisattn.cli.memory import keep_freed_memory, return_freed_memory
+from mmvisattn.cli.memory import keep_freed_memory, kept_memory, return_freed_memory
 
 def new_pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -17,6 +17,7 @@ def new_pages():
 keep_freed_memory()
 new_pages()
 print(new_pages())
+print(kept_memory())
 return_freed_memory()
 print(new_pages())
 '''
@@ -32,6 +33,7 @@ def test_freed_memory(variables, kept, run_afresh, monkeypatch):
         monkeypatch.setenv(name, value)
     done = run_afresh('-c', PAGES)
     assert done.returncode == 0, done.stderr
-    second, third = map(int, done.stdout.split())
+    second, bytes_kept, third = map(int, done.stdout.split())
     assert second < 0.1 * ALL if kept else second >= ALL
+    assert (bytes_kept > 2**26) == kept
     assert third >= 0.9 * ALL
