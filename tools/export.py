@@ -28,6 +28,7 @@ from mmvisattn.deploy.exporting import (
     metadata_of,
     require_packages,
 )
+from mmvisattn.files import FULL
 from mmvisattn.inference import load
 
 DYNAMIC = 'dynamic'
@@ -142,6 +143,10 @@ def main() -> None:
             comparison = export(model, path, format, size, args.opset, args.half, quantizer, programs[size])
         except (ValueError, ImportError, FileNotFoundError) as error:
             raise UsageError(str(error)) from error
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise UsageError(f'{path}: {FULL[error.errno]}; make room, or name another --out') from error
         print(report(path, comparison), flush=True)
         if quantizer:
             print(quantizer.report)

@@ -6,7 +6,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from mmvisattn.dependencies import require
-from mmvisattn.files import write_whole
+from mmvisattn.files import written_whole
 from mmvisattn.models import CrossFormer
 
 from .graphs import DeployedModel
@@ -63,7 +63,7 @@ class Comparison:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the notes of the exporters on their own progress and on packages that we do not need."""
     loggers = [logging.getLogger(name) for name in ('torch.onnx', 'torch.export', 'onnxscript', 'onnx_ir', 'nncf')]
     levels = [logger.level for logger in loggers]
@@ -109,14 +109,17 @@ def exported_program(model: DeployedModel, size: Size) -> ExportedProgram:
     """
     smallest = smallest_side(model)
     batch, height, width = shapes_of(smallest, EXAMPLE)[0] if size is None else (1, *size)
-    example = model.example(1 if model.fixed_batch else batch, height, width)
+    try:
+        example = model.example(1 if model.fixed_batch else batch, height, width)
+    except RuntimeError as error:
+        raise ExportError(f'--size {height} {width}: there is no memory for such an image; try a smaller size') from error
     shapes: Any = None
     if size is None:
         rows = 1 if model.preprocesses else 2
         dims: dict[int, Any] = {rows: Dim('height', min=smallest), rows + 1: Dim('width', min=smallest)}
         shapes = (dims if model.fixed_batch else {0: Dim('batch', min=1), **dims},)
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             return torch.export.export(
                 model.graph, (example,), dynamic_shapes=shapes, strict=False,
                 # Facts on sizes that are always true, but that PyTorch cannot prove, are checked when the program runs.
@@ -138,7 +141,7 @@ def metadata_of(model: DeployedModel, size: Size) -> dict[str, str]:
 def _converted(program: ExportedProgram, names: tuple[str, ...], opset: int) -> Any:
     """The ``onnx.ModelProto`` of a program, kept for the next format: the conversion takes longer than all else."""
     try:
-        with _quiet():
+        with quiet():
             exported = torch.onnx.export(
                 program, dynamo=True, opset_version=opset, input_names=['image'], output_names=list(names),
                 external_data=False, verbose=False)
@@ -187,7 +190,7 @@ def write_openvino(converted: Any, path: Path, metadata: dict[str, str], half: b
 
 
 def write_torch(program: ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
-    with _quiet():
+    with quiet():
         torch.export.save(program, str(path), extra_files={'mmvisattn.json': json.dumps(metadata)})
 
 
@@ -202,8 +205,9 @@ def all_or_none(path: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix='mmvisattn-export-') as folder:
         unfinished = Path(folder) / path.name
         yield unfinished
-        for source, target in zip(files_of(unfinished), files_of(path)):
-            write_whole(target, source.read_bytes())
+        with ExitStack() as stack:  # which gives all files their names when all are written, the last one's first
+            for source, target in reversed(list(zip(files_of(unfinished), files_of(path)))):
+                stack.enter_context(written_whole(target)).write_bytes(source.read_bytes())
 
 
 def _as_list(outputs: Tensor | Sequence[Tensor]) -> list[np.ndarray]:

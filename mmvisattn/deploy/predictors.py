@@ -33,6 +33,8 @@ class ExportedNetwork(nn.Module):
         self.in_channels = file.metadata['channels']
 
     def padded(self, x: Tensor) -> Tensor:
+        if x.shape[1] != self.in_channels:
+            raise ValueError(f'{self.file.path} takes images of {self.in_channels} channels, and this one has {x.shape[1]}')
         size = self.file.metadata['size']
         if size == 'dynamic':
             size = [max(side, self.file.metadata['smallest']) for side in x.shape[-2:]]

@@ -21,7 +21,7 @@ from mmvisattn.config import dicts_in
 from mmvisattn.inference.predictor import Predictor
 from mmvisattn.restoration.pictures import image_files
 
-from .exporting import write_openvino
+from .exporting import quiet, write_openvino
 from .predictors import ExportedNetwork, load_exported
 
 # The metric of each task, how much of it may be lost, and its unit (mIoU in points, PSNR in dB).
@@ -118,7 +118,10 @@ class Accuracy:
         return len(self.dataset)
 
     def of(self, function: Any, indices: Sequence[int]) -> float:
-        """The metric over some samples; the function computes the outputs for an image."""
+        """The metric over some samples; the function computes the outputs for an image.
+
+        Of several test sets, it is the mean of their metrics.
+        """
         with DefaultScope.overwrite_default_scope(self.scope), _in_place(network_of(self.predictor), function):
             evaluator = Evaluator(self.evaluator_settings)
             evaluator.dataset_meta = self.dataset.metainfo
@@ -126,7 +129,11 @@ class Accuracy:
                 batch = pseudo_collate([self.dataset[index]])
                 evaluator.process(self.predictor.model.test_step(batch), batch)
             results = evaluator.evaluate(len(indices))
-        return float(next(value for name, value in results.items() if name.split('/')[-1] == self.metric))
+        values = [value for name, value in results.items() if name.split('/')[-1] == self.metric]
+        if not values:
+            raise ValueError(
+                f'--accuracy-data: the test_evaluator of the config gives {", ".join(results)}, and no {self.metric}')
+        return float(np.mean(values))
 
 
 def _outputs(compiled: Any) -> Any:
@@ -188,7 +195,8 @@ def quantized(model: Any, inputs: Sequence[np.ndarray], accuracy: Accuracy | Non
     # NNCF 3.4 takes the 3 of relu6(x + 3) for the bias of the convolution before it, and fails.
     advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=True)
     if accuracy is None:
-        result = nncf.quantize(model, calibration, advanced_parameters=advanced, **settings)
+        with quiet():  # NNCF logs every node that it leaves in float
+            result = nncf.quantize(model, calibration, advanced_parameters=advanced, **settings)
         inside, outside = layers(result)
         return result, Int8Report(None, 0, 0, '', len(inside), outside)
     metric, limit, unit = LIMITS[task]
@@ -200,7 +208,8 @@ def quantized(model: Any, inputs: Sequence[np.ndarray], accuracy: Accuracy | Non
     def measured(candidate: Any, indices: Any) -> tuple[float, None]:
         return accuracy.of(_outputs(candidate), list(indices)), None
 
-    result = nncf.quantize(model, calibration, advanced_parameters=advanced, **settings)
+    with quiet():
+        result = nncf.quantize(model, calibration, advanced_parameters=advanced, **settings)
     after = accuracy.of(_outputs(openvino.Core().compile_model(result, 'CPU')), everything)
     if before - after > limit:
         print(f'  int8 loses {before - after:.2f} {unit} of {metric}, more than {limit}: keeping layers in float …',

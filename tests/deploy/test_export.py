@@ -13,6 +13,7 @@ from mmengine.config import Config
 import mmvisattn
 from mmvisattn.deploy import ExportError, deployed_model, export, load_exported, open_exported
 from mmvisattn.deploy.exporting import (
+    all_or_none,
     exported_program,
     metadata_of,
     onnx_model,
@@ -118,7 +119,7 @@ def test_one_file_for_any_size_and_batch(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['fpn_1xb4-1200_camvid-320x240', 'upernet_8xb2-160k_ade20k-512x512'])
+@pytest.mark.parametrize('name', ['fpn_1xb2-3000_camvid-192x160', 'upernet_8xb2-160k_ade20k-512x512'])
 def test_one_file_of_a_whole_segmentor(name, tmp_path):
     config = Config.fromfile(ROOT / f'configs/smt/smt-tiny_{name}.py')
     case = BACKBONES['SMT']
@@ -176,6 +177,12 @@ def test_a_wrong_file_is_not_written_and_an_older_one_is_kept(tmp_path):
     with pytest.raises(ExportError, match='something else than PyTorch: map_0 differs by'):
         export(deployed_model(Wrong()), tmp_path / 'model.onnx', 'onnx', SIZE)
     assert (tmp_path / 'model.onnx').read_text() == 'older' and len(list(tmp_path.iterdir())) == 1
+
+
+def test_of_two_files_none_is_written_if_one_fails(tmp_path):
+    with pytest.raises(FileNotFoundError), all_or_none(tmp_path / 'model.xml') as unfinished:
+        unfinished.with_suffix('.bin').write_bytes(b'weights')
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('content, words', [(b'', 'cannot be opened'), (b'\x00\x01', 'cannot be opened')])

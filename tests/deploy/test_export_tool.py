@@ -54,6 +54,7 @@ def test_files_and_their_report(run_tool, tmp_path):
      '--accuracy-data none: there is no such folder'),
     (['segmentation', '--format', 'openvino', '--int8', '.', '--accuracy-data', '.', '--max-loss', 'nan'],
      '--max-loss nan: must be 0 or larger'),
+    (['segmentation', '--size', '99999999', '99999999'], '--size 99999999 99999999: there is no memory for such an image'),
     (['segmentation', '--max-loss', '2'], '--max-loss is the limit of the loss that --accuracy-data measures'),
 ], ids=lambda value: ' '.join(value) if isinstance(value, list) else '')
 def test_misuse_is_one_line(run_tool, tmp_path, arguments, words):

@@ -92,12 +92,22 @@ def test_a_restored_image(tmp_path, picture):
     assert abs(found.restored.pixels - expected.restored.pixels).max() < 1e-4
     with pytest.raises(ValueError, match='160 x 160 pixels, and this one has 200 x 128 .*--size dynamic'):
         mmvisattn.load(tmp_path / 'model.onnx').predict(np.zeros((128, 200, 3), np.uint8))
+    with pytest.raises(ValueError, match='model.onnx takes images of 3 channels, and this one has 6'):
+        mmvisattn.load(tmp_path / 'model.onnx').model.restore(torch.zeros(1, 6, 160, 160))  # a dual-pixel sensor's
+
+
+def size_for_tests():
+    """(height, width) to which the classifier's config resizes images."""
+    width, height = Config.fromfile(CLASSIFIER).test_dataloader.dataset.pipeline[1].scale
+    return height, width
 
 
 def test_a_classifier_pads_no_image(tmp_path, picture):
     pytest.importorskip('mmpretrain')
-    predictor = exported(loaded(CLASSIFIER), tmp_path / 'model.pt2', size=(128, 128))
-    with pytest.raises(ValueError, match='at least 128 x 128 pixels, and this one has 96 x 96 .*--size 96 96'):
+    predictor = exported(loaded(CLASSIFIER), tmp_path / 'model.pt2', size=(160, 160))
+    height, width = size_for_tests()
+    with pytest.raises(ValueError, match=f'at least 160 x 160 pixels, and this one has {width} x {height} '
+                                         f'.*--size {height} {width}'):
         predictor.predict(picture)
 
 
@@ -171,5 +181,5 @@ def test_probabilities(tmp_path, picture):
     predictor = loaded(CLASSIFIER)
     expected = predictor.predict(picture).scores
     for name, inside in (('model.onnx', False), ('model.xml', True)):
-        found = exported(predictor, tmp_path / name, with_preprocessing=inside, size=(96, 96)).predict(picture)
+        found = exported(predictor, tmp_path / name, with_preprocessing=inside, size=size_for_tests()).predict(picture)
         assert abs(found.scores - expected).max() <= 1e-4 * expected.max()
