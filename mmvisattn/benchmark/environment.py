@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 import mmvisattn
+from mmvisattn.cli.memory import ALLOCATOR_VARIABLES
 
 PACKAGES = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation', 'onedl-mmdetection', 'mmengine', 'mmcv', 'mmcv-lite',
             'mmsegmentation', 'mmdet')
 VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'ONEDNN_MAX_CPU_ISA', 'LD_PRELOAD',
-             'MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_')
+             'GLIBC_TUNABLES', *ALLOCATOR_VARIABLES)
 # Above this share of the cores that other processes keep busy, times are noisy.
 BUSY = 0.25
 

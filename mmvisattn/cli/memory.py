@@ -6,7 +6,7 @@ from contextlib import suppress
 
 # Of mallopt(3). By default glibc returns large blocks to the system, and gets them anew, page by page, in the next pass.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_')
+ALLOCATOR_VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_THRESHOLD_')
 
 # Of mallinfo(3).
 FIGURES = ['arena', 'ordblks', 'smblks', 'hblks', 'hblkhd', 'usmblks', 'fsmblks', 'uordblks', 'fordblks', 'keepcost']
@@ -22,7 +22,7 @@ def keep_freed_memory() -> None:
 
     Whether it returns a block depends on the blocks before, so that one model takes two different times in two processes.
     """
-    if os.environ.keys() & set(VARIABLES) or 'glibc.malloc.' in os.environ.get('GLIBC_TUNABLES', ''):
+    if os.environ.keys() & set(ALLOCATOR_VARIABLES) or 'glibc.malloc.' in os.environ.get('GLIBC_TUNABLES', ''):
         return
     with suppress(OSError, AttributeError):  # another C library
         library = ctypes.CDLL(None)
