@@ -151,7 +151,7 @@ class Bench:
     def _warm_up(self) -> list[float]:
         """Passes until they become no faster. (Noise makes single passes slower, never faster.)"""
         times = [self._timed()]
-        while sum(times) < LONGEST_WARM_UP or len(times) <= STABLE_PASSES:
+        while sum(times) < LONGEST_WARM_UP:
             times.append(self._timed())
             before, last = times[:-STABLE_PASSES], times[-STABLE_PASSES:]
             if before and min(last) > (1 - FASTER) * min(before):
