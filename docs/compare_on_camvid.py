@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""The comparison of backbones in docs/benchmarks.md: docs/compare_on_camvid.py DATA_ROOT WORK_DIR [--models NAME ...]
+"""The comparison of backbones in docs/benchmarks.md.
+
+    docs/compare_on_camvid.py DATA_ROOT WORK_DIR [--models NAME ...] [--seeds N]
 
 Trains segmentors from scratch on CamVid, one after the other, with one recipe: the same crops, iterations, optimizer and
-rate, and one head (Semantic FPN with 64 channels; TopFormer has its own). A model that has a result is not trained again.
+rate, and one head (Semantic FPN with 64 channels; TopFormer has its own). What is finished is not trained again.
 """
 import argparse
 import json
@@ -58,13 +60,11 @@ MODELS = {
 }
 
 
-def score(folder: Path) -> float | None:
-    """The mean IoU of a finished training, in percent."""
-    for log in sorted(folder.glob('*/vis_data/scalars.json')):
-        for line in log.read_text().splitlines():
-            if 'mIoU' in (record := json.loads(line)):
-                return record['mIoU']
-    return None
+def score(folder: Path) -> str:
+    """Mean and deviation of the mean IoU over the seeds, and that of each seed, in percent."""
+    content = json.loads((folder / 'seeds.json').read_text())
+    each = ', '.join(f'{best:.1f}' for best in content['best'].values())
+    return f"{content['mean']:.1f} ± {content['deviation']:.1f} | {each}"
 
 
 def main() -> None:
@@ -72,16 +72,17 @@ def main() -> None:
     parser.add_argument('data_root', type=Path)
     parser.add_argument('work_dir', type=Path)
     parser.add_argument('--models', nargs='+', default=list(MODELS), choices=MODELS)
+    parser.add_argument('--seeds', type=int, default=3, help='trainings of each model')
     args = parser.parse_args()
     args.work_dir.mkdir(parents=True, exist_ok=True)
     for name in args.models:
         folder = args.work_dir / name
-        if score(folder) is None:
-            bases, model = MODELS[name]
-            config = args.work_dir / f'{name}.py'
-            config.write_text(RECIPE.format(bases=[str(ROOT / 'configs' / base) for base in bases], model=model))
-            subprocess.run([sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir', folder, '--resume',
-                            '--cfg-options', f'data_root={args.data_root.resolve()}'], check=True)
+        bases, model = MODELS[name]
+        config = args.work_dir / f'{name}.py'
+        config.write_text(RECIPE.format(bases=[str(ROOT / 'configs' / base) for base in bases], model=model))
+        subprocess.run([
+            sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir', folder, '--resume',
+            '--seeds', str(args.seeds), '--cfg-options', f'data_root={args.data_root.resolve()}'], check=True)
         print(f'| `{name}` | {score(folder)} |', flush=True)
 
 
