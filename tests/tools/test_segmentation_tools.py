@@ -132,7 +132,7 @@ def crossformer(tmp_path_factory):
     """A config of a tiny CrossFormer segmentor."""
     path = tmp_path_factory.mktemp('config') / 'crossformer.py'
     path.write_text(f"""
-_base_ = '{ROOT}/configs/crossformer/crossformer-tiny_fpn_1xb2-3000_camvid-192x160.py'
+_base_ = '{ROOT}/configs/crossformer/crossformer-tiny_fpn_1xb2-6500_camvid-192x160.py'
 model = dict(
     backbone=dict(arch=dict(_delete_=True, embed_dims=32, depths=(1, 2, 2, 2), num_heads=(1, 2, 4, 8), group_size=4,
                             interval=(2, 2, 2, 1), with_cooling=False)),
