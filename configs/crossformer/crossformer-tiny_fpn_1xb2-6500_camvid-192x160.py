@@ -10,7 +10,8 @@ model = dict(
     backbone=dict(type='mmvisattn.CrossFormer', arch='tiny', drop_path_rate=0.0, out_norm=True),
     neck=dict(in_channels=[64, 128, 256, 512], out_channels=64),
     decode_head=dict(
-        in_channels=[64, 64, 64, 64], channels=64, num_classes=11, loss_decode=dict(class_weight=class_weight)))
+        in_channels=[64, 64, 64, 64], channels=64, num_classes=11,
+        loss_decode=dict(_delete_=True, type='mmvisattn.WeightedCrossEntropy', class_weight=class_weight)))
 # With the head's rate, the backbone is worse after 300 iterations than as it was initialized: docs/benchmarks.md.
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3, fused=True), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.15))))
