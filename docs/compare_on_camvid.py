@@ -4,10 +4,12 @@
     docs/compare_on_camvid.py DATA_ROOT WORK_DIR [--models NAME ...] [--seeds N]
 
 Trains segmentors from scratch on CamVid, one after the other, with one recipe: the same crops, iterations, optimizer and
-rate, and one head (Semantic FPN with 64 channels; TopFormer has its own). What is finished is not trained again.
+rate, and one head (Semantic FPN with 64 channels; TopFormer has its own), with one thread. What is finished is not trained
+again.
 """
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,15 +76,22 @@ def main() -> None:
     parser.add_argument('--models', nargs='+', default=list(MODELS), choices=MODELS)
     parser.add_argument('--seeds', type=int, default=3, help='trainings of each model')
     args = parser.parse_args()
+    if args.seeds < 1:
+        parser.error(f'--seeds {args.seeds}: must be at least 1')
+    if args.work_dir.exists() and not args.work_dir.is_dir():
+        parser.error(f'{args.work_dir} is no folder')
     args.work_dir.mkdir(parents=True, exist_ok=True)
     for name in args.models:
         folder = args.work_dir / name
         bases, model = MODELS[name]
         config = args.work_dir / f'{name}.py'
         config.write_text(RECIPE.format(bases=[str(ROOT / 'configs' / base) for base in bases], model=model))
-        subprocess.run([
+        status = subprocess.run([
             sys.executable, ROOT / 'tools' / 'train.py', config, '--work-dir', folder, '--resume',
-            '--seeds', str(args.seeds), '--cfg-options', f'data_root={args.data_root.resolve()}'], check=True)
+            '--seeds', str(args.seeds), '--cfg-options', f'data_root={args.data_root.resolve()}'],
+            env=dict(os.environ, OMP_NUM_THREADS='1'), check=False).returncode
+        if status:
+            sys.exit(status)  # the tool has said why
         print(f'| `{name}` | {score(folder)} |', flush=True)
 
 

@@ -5,6 +5,7 @@ import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
 # isort: split
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from mmvisattn.benchmark.results import FORMAT, as_csv, markdown, read_results
 from mmvisattn.benchmark.runs import measure
 from mmvisattn.benchmark.subjects import NAMED, PARTS, is_known, unknown_message
 from mmvisattn.cli.arguments import run_tool
-from mmvisattn.cli.usage import Parser, UsageError, check_folder
+from mmvisattn.cli.usage import Parser, UsageError, check_file, check_folder
 from mmvisattn.files import write_whole
 
 FILES = ('results.json', 'results.csv', 'results.md', 'results.png')
@@ -92,10 +93,14 @@ def cells(args: argparse.Namespace) -> list[Cell]:
 
 def settings_of(args: argparse.Namespace) -> Settings:
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    if device.partition(':')[0] not in ('cpu', 'cuda'):
+        raise UsageError(f'--device {device}: must be cpu, cuda, or one of several such as cuda:1')
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f'--device {device}: {str(error).splitlines()[0]}') from error
+    if args.memory_limit is not None and not 0 < args.memory_limit < float('inf'):
+        raise UsageError(f'--memory-limit {args.memory_limit}: must be a number of GiB above 0')
     limit = int(args.memory_limit * GIB) if args.memory_limit else free_memory()
     return Settings(device, args.amp, args.compile, args.channels_last, args.threads, limit)
 
@@ -118,7 +123,7 @@ def measured(args: argparse.Namespace) -> dict:
         raise UsageError('--mode train measures --part backbone and logits')
     settings = settings_of(args)
     found = environment(settings.device, settings.threads)
-    if warning := busy_warning(found):
+    if args.rounds and (warning := busy_warning(found)):
         print(f'warning: {warning}', file=sys.stderr)
     with tqdm(total=len(todo) * max(1, args.rounds), unit='round') as bar:
 
@@ -142,12 +147,15 @@ def write(results: dict, out: Path) -> None:
 
 def main() -> None:
     args = parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # which ends the workers, too
     earlier = read_results(args.compare) if args.compare else None
     if args.out:
         check_folder('--out', args.out)
         there = [name for name in FILES if (args.out / name).exists()]
         if there and not args.overwrite:
             raise UsageError(f'--out {args.out}: {there[0]} is there already; --overwrite replaces it')
+        for name in there:
+            check_file('--out', args.out / name)
     shown_again = len(args.models) == 1 and args.models[0].endswith('.json')
     results = read_results(Path(args.models[0])) if shown_again else measured(args)
     print(markdown(results))

@@ -5,6 +5,7 @@ import mmvisattn.cli  # noqa: F401  before torch, which reads what it sets
 # isort: split
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mmcv
@@ -15,29 +16,53 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 from tqdm import tqdm
 
-from mmvisattn.analysis.receptive_field import contributions, draw_fields, num_maps, sizes
+from mmvisattn.analysis.receptive_field import contributions, draw_fields, num_maps, read_fields, sizes, write_fields
+from mmvisattn.benchmark.environment import environment
 from mmvisattn.benchmark.subjects import build, in_channels, is_known, unknown_message
 from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, run_tool
 from mmvisattn.cli.usage import Parser, UsageError, check_folder, one_line
 from mmvisattn.files import write_whole
+from mmvisattn.models import Restormer
+from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.restoration.pictures import image_files
+from mmvisattn.weights import find_model
 
 MEAN, DEVIATION = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
 FILES = ('receptive_field.json', 'receptive_field.png')
 
 
-def photographs(folder: Path, side: int, count: int) -> list[Tensor]:
-    """Square images of a folder, normalized as ImageNet's."""
+def normalization(whole: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of the pixels (0 to 255) of a model's images: its own, those of a restorer, or ImageNet's."""
+    own: Any = getattr(whole, 'data_preprocessor', None)
+    if getattr(own, 'mean', None) is not None:
+        return own.mean.numpy().ravel(), own.std.numpy().ravel()
+    if isinstance(whole, (ImageRestorer, Restormer)):
+        return np.zeros(1), np.full(1, 255.0)
+    return MEAN, DEVIATION
+
+
+def weights_of(model: str, checkpoint: str | None) -> str:
+    """The file that a model's weights come from, or that they are random."""
+    entry = find_model(Path(model).stem if model.endswith('.py') else model)
+    return checkpoint or (entry.shipped.name if entry and entry.shipped else 'random weights')
+
+
+def photographs(folder: Path, whole: Any, side: int, count: int) -> list[Tensor]:
+    """Square images of a folder, gray ones for a model of gray images, normalized as its images are."""
     try:
         paths = image_files(folder)
     except FileNotFoundError as error:
         raise UsageError(f'--images {folder}: {error}') from error
+    channels = in_channels(whole)
+    if channels not in (1, 3):
+        raise UsageError(f'--images {folder}: the model takes {channels} channels, so leave out --images')
+    mean, deviation = normalization(whole)
     images = []
     for path in paths[:count]:
-        pixels = mmcv.imread(path, channel_order='rgb')
+        pixels = mmcv.imread(path, 'grayscale' if channels == 1 else 'color', channel_order='rgb')
         if pixels is None:
             raise UsageError(f'--images: {path} is no image that can be read')
-        image = (cv2.resize(pixels, (side, side)) - MEAN) / DEVIATION
+        image = (cv2.resize(pixels, (side, side)).reshape(side, side, channels) - mean) / deviation
         images.append(torch.from_numpy(image).float().permute(2, 0, 1)[None])
     return images
 
@@ -63,7 +88,7 @@ def main() -> None:
     checkpoint = checkpoint_path(args.checkpoint) if args.checkpoint else None
     check_folder('--out', args.out)
     there = next((name for name in FILES if (args.out / name).exists()), None)
-    if there and not args.overwrite:
+    if there and not (args.overwrite or (args.out / 'fields.npz').is_file()):
         raise UsageError(f'{args.out / there} is there already; --overwrite replaces it')
     MMLogger.get_current_instance().setLevel('ERROR')
     torch.manual_seed(args.seed)
@@ -77,21 +102,28 @@ def main() -> None:
     device = get_device()
     model.to(device)
     model.eval()
-    images = photographs(args.images, args.size, args.samples) if args.images else [
+    images = photographs(args.images, whole, args.size, args.samples) if args.images else [
         torch.randn(1, in_channels(model), args.size, args.size) for _ in range(args.samples)]
     images = [image.to(device) for image in images]
-    fields = [contributions(model, index, tqdm(images, desc=f'map {index}', unit='image'))
-              for index in range(num_maps(model, images[0]))]
+    subject = dict(model=args.model, checkpoint=checkpoint, weights=weights_of(args.model, checkpoint),
+                   images=str(args.images.resolve()) if args.images else 'random', samples=len(images), size=args.size,
+                   seed=args.seed)
+    unfinished = args.out / 'fields.npz'
+    fields = [] if args.overwrite else read_fields(unfinished, subject)
+    for index in range(len(fields), num_maps(model, images[0])):
+        fields.append(contributions(model, index, tqdm(images, desc=f'map {index}', unit='image')))
+        write_fields(unfinished, subject, fields)
     found = [sizes(field) for field in fields]
-    weights = checkpoint or 'weights of the package, or random ones'
     draw_fields(fields, [f'map {index}' for index in range(len(fields))],
-                f'{args.model}, {args.size} x {args.size} ({weights})', args.out / FILES[1])
-    content = dict(model=args.model, checkpoint=checkpoint, images=str(args.images) if args.images else 'random',
-                   samples=len(images), size=args.size, seed=args.seed, sides=found)
+                f'{args.model}, {args.size} x {args.size} ({subject["weights"]})', args.out / FILES[1])
+    content = dict(**subject, environment=environment(device), sides=found)
     write_whole(args.out / FILES[0], json.dumps(content, indent=1).encode())
+    unfinished.unlink()
     for index, one in enumerate(found):
         print(f'map {index}: ' + ', '.join(f'{share} of the contributions within {side} x {side} pixels'
                                            for share, side in one.items()))
+    if any(side == args.size for one in found for side in one.values()):
+        print(f'a field of {args.size} x {args.size} pixels is cut off by the image; a larger --size may show more of it')
     print(f'wrote {", ".join(FILES)} to {args.out}')
 
 

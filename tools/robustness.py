@@ -9,22 +9,13 @@ from pathlib import Path
 
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
-from mmengine.registry import DATASETS, MODELS, init_default_scope
 from tqdm import tqdm
 
 from mmvisattn.analysis.corruptions import CORRUPTIONS, SEVERITIES
 from mmvisattn.analysis.robustness import CLEAN, draw_scores, score, summarized
-from mmvisattn.cli.arguments import (
-    add_weights_option,
-    argument_parser,
-    checkpoint_path,
-    load_config,
-    load_weights,
-    run_tool,
-    subject_of,
-)
-from mmvisattn.cli.checks import check_data, check_keys, check_model
-from mmvisattn.cli.misuse import config_errors
+from mmvisattn.benchmark.environment import environment
+from mmvisattn.cli.arguments import add_weights_option, argument_parser, load_config, run_tool
+from mmvisattn.cli.evaluation import model_and_data, subject_of
 from mmvisattn.cli.usage import UsageError, check_folder
 from mmvisattn.files import write_whole
 
@@ -37,10 +28,15 @@ def read(path: Path, subject: dict) -> dict:
     """The scores of an earlier call with the same subject, by corruption and severity."""
     if not path.is_file():
         return {}
-    content = json.loads(path.read_text())
-    if content['subject'] != subject:
-        raise UsageError(f'{path} is of another model, other data or another seed; --overwrite begins anew')
-    return content['scores']
+    try:
+        content = json.loads(path.read_text())
+        earlier, scores = content['subject'], content['scores']
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f'{path} is damaged, or no file of this tool; --overwrite begins anew') from error
+    if earlier != subject:
+        changed = ', '.join(key for key in subject if earlier.get(key) != subject[key])
+        raise UsageError(f'{path} is of another subject ({changed}); --overwrite begins anew')
+    return scores
 
 
 def main() -> None:
@@ -56,24 +52,15 @@ def main() -> None:
     parser.add_argument('--overwrite', action='store_true', help='begin anew; without it, scores that exist are kept')
     args = parser.parse_args()
     cfg = load_config(args)
-    check_keys(cfg, args.config, 'model', 'test_dataloader', 'test_evaluator')
-    checkpoint = checkpoint_path(args.checkpoint)
-    check_data(cfg, 'test_dataloader')
-    check_model(cfg)
     out = args.out or Path(cfg.work_dir) / 'robustness'
     check_folder('--out', out)
-    subject = subject_of(args, cfg, checkpoint, seed=args.seed)
-    scores = {} if args.overwrite else read(out / FILES[0], subject)
     MMLogger.get_current_instance().setLevel('ERROR')
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    with config_errors(cfg):
-        model = MODELS.build(cfg.model)
-        images = len(DATASETS.build(cfg.test_dataloader.dataset))
-    load_weights(model, checkpoint, args.weights)
-    model.to(get_device()).eval()
+    model, dataset = model_and_data(args, cfg, 'test_evaluator')
+    subject = subject_of(args, cfg, dataset, seed=args.seed)
+    scores = {} if args.overwrite else read(out / FILES[0], subject)
     wanted = [(CLEAN, 0), *((name, severity) for name in args.corruptions for severity in args.severities)]
     left = [(name, severity) for name, severity in wanted if str(severity) not in scores.get(name, {})]
-    with tqdm(total=len(left) * images, unit='image') as bar:
+    with tqdm(total=len(left) * len(dataset), unit='image') as bar:
         for name, severity in left:
             bar.set_description(f'{name} {severity}')
             try:
@@ -88,8 +75,8 @@ def main() -> None:
     for name, severity in wanted:  # an earlier call may have scored more
         cells.setdefault(name, {})[str(severity)] = scores[name][str(severity)][metric]
     figures = summarized(cells)
-    write_whole(out / FILES[0],
-                json.dumps(dict(subject=subject, metric=metric, summary=figures, scores=scores), indent=1).encode())
+    content = dict(subject=subject, environment=environment(get_device()), metric=metric, summary=figures, scores=scores)
+    write_whole(out / FILES[0], json.dumps(content, indent=1).encode())
     draw_scores(cells, metric, f'{args.config.stem}', out / FILES[1])
     ratio = '' if figures['rPC'] is None else f' ({figures["rPC"]:.1%} of it)'
     print(f'{metric}: clean {figures["clean"]:.4g}, mean under corruption {figures["mPC"]:.4g}{ratio}\n'

@@ -19,7 +19,7 @@ from mmvisattn.cli.compat import end_workers
 from mmvisattn.cli.launching import accumulate_batches, alone_in, batches, check_restarts, is_first_process, ranks_named
 from mmvisattn.cli.memory import keep_freed_memory
 from mmvisattn.cli.misuse import config_errors
-from mmvisattn.cli.resume import duration, go_on, minutes, save_by_time, seed, set_randomness
+from mmvisattn.cli.resume import duration, go_on, minutes, number_of_seeds, save_by_time, seed, set_randomness
 from mmvisattn.cli.seeds import train_seeds
 from mmvisattn.cli.usage import UsageError
 from mmvisattn.cli.watching import BACKENDS, ends_named, show_in
@@ -32,7 +32,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--resume', nargs='?', const='latest', metavar='CHECKPOINT',
                         help='continue from the newest checkpoint of the work folder that loads, or from the given one')
     parser.add_argument('--seed', type=seed, help="seed of all random numbers (default: the config's)")
-    parser.add_argument('--seeds', type=seed, default=0, metavar='N',
+    parser.add_argument('--seeds', type=number_of_seeds, default=0, metavar='N',
                         help='train with N seeds, --seed and those that follow it, one after the other')
     parser.add_argument('--deterministic', action='store_true',
                         help='the same weights from run to run on a GPU, too: slower, and an error where torch cannot')

@@ -44,8 +44,15 @@ def boundary_region(mask: Array, width: int) -> Array:
 
 
 def count_image(index: int, image: str, truth: Array, predicted: Array, num_classes: int) -> ImageCounts:
-    """Compare two label maps (H, W); pixels whose truth is 255 do not count."""
+    """Compare two label maps (H, W); pixels whose truth is 255 do not count.
+
+    Raises:
+        ValueError: if the truth has another label that is no class.
+    """
     valid = truth != IGNORED
+    if (highest := truth[valid].max(initial=0)) >= num_classes:
+        raise ValueError(f'the truth of {image} has the label {highest}, but there are {num_classes} classes '
+                         f'(0 to {num_classes - 1}; {IGNORED} is ignored)')
     matrix = np.bincount(truth[valid].astype(np.int64) * num_classes + predicted[valid], minlength=num_classes**2)
     matrix = matrix.reshape(num_classes, num_classes)
     width = max(1, round(BOUNDARY * math.hypot(*truth.shape)))
@@ -82,14 +89,13 @@ def boundary_ious(counts: Sequence[ImageCounts], num_classes: int) -> Array:
     return np.divide(both, either, out=np.full(num_classes, np.nan), where=either > 0)
 
 
-def image_iou(one: ImageCounts, num_classes: int) -> float:
-    """The mean IoU of the classes in an image's truth or prediction; nan where all is unlabelled."""
-    ious = class_ious(confusion_matrix([one], num_classes))
-    return float(np.nanmean(ious)) if not np.isnan(ious).all() else math.nan
+def image_iou(one: ImageCounts, num_classes: int) -> float | None:
+    """The mean IoU of the classes in an image's truth or prediction; None where all is unlabelled."""
+    return float(np.nanmean(class_ious(confusion_matrix([one], num_classes)))) if one.confusion else None
 
 
 def report(counts: Sequence[ImageCounts], classes: Sequence[str]) -> dict:
-    """All figures, from 0 to 1; None where a class has no pixels."""
+    """All figures, from 0 to 1; None where a class or an image has no pixels."""
     matrix = confusion_matrix(counts, len(classes))
     ious, boundaries = class_ious(matrix), boundary_ious(counts, len(classes))
 
@@ -111,16 +117,20 @@ class Progress:
         subject: what is compared: config, checkpoint and the like.
 
     Raises:
-        ValueError: if the file is of another subject.
+        ValueError: if the file is damaged or of another subject.
     """
 
     def __init__(self, path: Path, subject: dict):
         self.path = path
         lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
         lines = [line for line in lines if line.endswith('\n')]  # the last one may have been cut off
-        if lines and json.loads(lines[0]) != subject:
+        try:
+            earlier, *counts = [json.loads(line) for line in lines] or [subject]
+            self.counts = [ImageCounts(**one) for one in counts]
+        except (ValueError, TypeError) as error:
+            raise ValueError(f'{path} is damaged') from error
+        if earlier != subject:
             raise ValueError(f'{path} is of another model or other data: {lines[0].strip()}')
-        self.counts = [ImageCounts(**json.loads(line)) for line in lines[1:]]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(''.join(lines) or json.dumps(subject) + '\n')
 
@@ -163,7 +173,7 @@ def draw_confusion(figures: dict, out: Path) -> None:
     axes.set_ylim(0, 1)
     axes.legend(fontsize='small')
     axes = figure.add_subplot(grid[1, 1])
-    axes.hist([value for value in figures['images'].values() if not math.isnan(value)], bins=20, range=(0, 1))
+    axes.hist([value for value in figures['images'].values() if value is not None], bins=20, range=(0, 1))
     axes.set(xlabel='mean IoU of an image', ylabel='images')
     with written_whole(out) as path:
         figure.savefig(path, dpi=100)

@@ -1,4 +1,6 @@
 """The effective receptive field: how far around its place a model looks (NeurIPS 2016, https://arxiv.org/abs/1701.04128)."""
+import json
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from mmvisattn.files import written_whole
 
 Array = np.ndarray
 SHARES = (0.5, 0.95)
+FAINTEST = 1e-5  # of the highest contribution; what is fainter is drawn so
 
 
 def num_maps(model: nn.Module, image: Tensor) -> int:
@@ -66,14 +69,31 @@ def sizes(field: Array) -> dict[str, int]:
     return {**{f'{share:.0%}': side_of(field, share) for share in SHARES}, 'all': side_of(field, 1.0)}
 
 
+def read_fields(path: Path, subject: dict) -> list[Array]:
+    """The fields that an interrupted call has left; none of another subject."""
+    try:
+        with np.load(path) as file:
+            fields = [file[name] for name in file.files if name != 'subject']
+            return fields if json.loads(str(file['subject'])) == subject else []
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return []
+
+
+def write_fields(path: Path, subject: dict, fields: Sequence[Array]) -> None:
+    """Keep the fields that are done, and what they are of."""
+    with written_whole(path) as unfinished:
+        np.savez(unfinished, *fields, subject=json.dumps(subject))
+
+
 def draw_fields(fields: Sequence[Array], names: Sequence[str], title: str, out: Path) -> None:
     """One panel per map: the contributions on a logarithmic scale, with the squares of 50 % and 95 %."""
-    figure = Figure(figsize=(4.2 * len(fields), 5.6), layout='constrained')
+    figure = Figure(figsize=(4.2 * len(fields) + 0.8, 5.6), layout='constrained')
     figure.suptitle(title)
     grid = figure.subplots(1, len(fields), squeeze=False)[0]
     for axes, field, name in zip(grid, fields, names):
         highest = field.max()
-        axes.imshow(np.maximum(field, 1e-5 * highest), norm=LogNorm(1e-5 * highest, highest), cmap='magma')
+        # Relative to the pixel that contributes most, so that one bar of colors fits all panels.
+        shown = axes.imshow(np.maximum(field / highest, FAINTEST), norm=LogNorm(FAINTEST, 1), cmap='magma')
         middle = [round(np.average(index, weights=field)) for index in np.indices(field.shape)]
         for share, style in zip(SHARES, ('-', '--')):
             side = side_of(field, share)
@@ -83,5 +103,6 @@ def draw_fields(fields: Sequence[Array], names: Sequence[str], title: str, out: 
         axes.set(title=f'{name}\n{words} pixels', xticks=[], yticks=[])
         axes.set_xlim(-0.5, field.shape[1] - 0.5)
         axes.set_ylim(field.shape[0] - 0.5, -0.5)
+    figure.colorbar(shown, ax=list(grid), label='contribution, of the highest one', shrink=0.8)
     with written_whole(out) as path:
         figure.savefig(path, dpi=100)

@@ -46,16 +46,17 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def environment(device: str, threads: int | None) -> dict:
+def environment(device: str, threads: int | None = None) -> dict:
     """Versions, hardware and settings of this machine."""
-    is_cpu = torch.device(device).type == 'cpu'
+    kind = torch.device(device).type
+    is_cuda = kind == 'cuda'
     return dict(
         date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
         mmvisattn=mmvisattn.__version__, commit=_commit(), torch=torch.__version__, python=platform.python_version(),
         packages=_versions(), system=platform.platform(), processor=_processor(), cores=os.cpu_count(),
         threads=threads or torch.get_num_threads(), load=os.getloadavg()[0],
         variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
-        device='CPU' if is_cpu else torch.cuda.get_device_name(device), cuda=None if is_cpu else torch.version.cuda)
+        device=torch.cuda.get_device_name(device) if is_cuda else kind.upper(), cuda=torch.version.cuda if is_cuda else None)
 
 
 def busy_warning(found: dict) -> str | None:

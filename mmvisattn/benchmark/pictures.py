@@ -1,9 +1,11 @@
 """Pictures of a benchmark: how latency grows with size and batch, and accuracy against latency."""
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
-from typing import Literal
 
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
@@ -13,7 +15,9 @@ from mmvisattn.weights import find_model
 
 from .results import exponents
 
-STYLES: tuple[Literal['-', '--', ':', '-.'], ...] = ('-', '--', ':', '-.')
+# Lines without gaps, dashes, dots, both, and longer patterns of them, in points of line and gap.
+STYLES = ((0, ()), (0, (4, 2)), (0, (1, 2)), (0, (4, 2, 1, 2)), (0, (4, 2, 1, 2, 1, 2)), (0, (8, 4)), (0, (1, 5)),
+          (0, (8, 2, 2, 2)))
 Kind = tuple[str, str]
 VALUES: dict[str, Callable[[dict], int]] = {
     'size': lambda row: round((row['height'] * row['width'])**0.5),
@@ -27,7 +31,8 @@ def _measured(results: dict, kind: Kind) -> list[dict]:
 
 
 def _color(results: dict, model: str) -> str:
-    return f'C{list(results["models"]).index(model) % 10}'
+    colors = colormaps['tab10' if len(results['models']) <= 10 else 'tab20'].colors  # type: ignore[attr-defined]
+    return to_hex(colors[list(results['models']).index(model) % len(colors)])
 
 
 def _plain_numbers(axes: Axes) -> None:
@@ -45,7 +50,7 @@ def _curves(axes: Axes, results: dict, kind: Kind, against: str) -> None:
     fitted = exponents(results)
     others = sorted({VALUES[other](row) for row in rows})
     for model in results['models']:
-        for value, style in zip(others, STYLES):
+        for value, style in zip(others, cycle(STYLES)):
             points = sorted((VALUES[against](row), 1e3 * row['latency']) for row in rows
                             if row['model'] == model and VALUES[other](row) == value)
             if not points:
@@ -63,7 +68,7 @@ def _curves(axes: Axes, results: dict, kind: Kind, against: str) -> None:
     axes.set(title=f'{kind[0]}, {kind[1]}{note}', xlabel=LABELS[against], ylabel='latency (ms)')
     if len(others) > 1:
         axes.legend(handles=[Line2D([], [], color='black', linestyle=style, label=f'{other} {value}')
-                             for value, style in zip(others, STYLES)], fontsize='small')
+                             for value, style in zip(others, cycle(STYLES))], fontsize='small')
 
 
 def _bars(axes: Axes, results: dict, kind: Kind) -> None:
@@ -72,6 +77,8 @@ def _bars(axes: Axes, results: dict, kind: Kind) -> None:
     for i, row in enumerate(rows):
         lower, middle, upper = (1e3 * value for value in (row['quartiles'][0], row['latency'], row['quartiles'][1]))
         axes.barh(i, middle, xerr=[[middle - lower], [upper - middle]], color=_color(results, row['model']))
+        axes.text(0.02, i, row['model'], transform=axes.get_yaxis_transform(), va='center', fontsize='small',
+                  bbox=dict(facecolor='white', alpha=0.7, linewidth=0, pad=1))
     axes.set_yticks([])
     axes.invert_yaxis()
     row = rows[0]
@@ -79,10 +86,16 @@ def _bars(axes: Axes, results: dict, kind: Kind) -> None:
     axes.grid(alpha=0.3, axis='x')
 
 
+def _timed(results: dict) -> list[dict]:
+    """The rows whose latency stands beside published figures."""
+    return [row for row in results['rows'] if row['mode'] == 'inference' and 'latency' in row]
+
+
 def published(results: dict) -> dict[tuple[str, str], dict[str, float]]:
-    """Published figures of the models: by data set and metric, those of at least two of them."""
+    """Published figures of the models whose latency was measured: by data set and metric, those of at least two of them."""
     figures: dict[tuple[str, str], dict[str, float]] = {}
-    for name, about in results['models'].items():
+    for name in dict.fromkeys(row['model'] for row in _timed(results)):
+        about = results['models'][name]
         entry = find_model(Path(about['model']).stem if about['model'].endswith('.py') else about['model'])
         for key, value in (entry.figures if entry else {}).items():
             figures.setdefault(key, {})[name] = value
@@ -91,7 +104,7 @@ def published(results: dict) -> dict[tuple[str, str], dict[str, float]]:
 
 def _accuracy(axes: Axes, results: dict, key: tuple[str, str], values: dict[str, float]) -> None:
     """A published figure against the latency of the last cell of inference."""
-    rows = [row for row in results['rows'] if row['mode'] == 'inference' and 'latency' in row and row['model'] in values]
+    rows = [row for row in _timed(results) if row['model'] in values]
     cell = {name: rows[-1][name] for name in ('part', 'batch', 'height', 'width')}
     for row in rows:
         if cell.items() <= row.items():
@@ -113,9 +126,8 @@ def draw(results: dict, out: Path) -> bool:
                    for against in several]
         if not several:
             panels.append(lambda axes, kind=kind: _bars(axes, results, kind))  # type: ignore[misc]
-    if any(mode == 'inference' for mode, _ in kinds):
-        panels += [lambda axes, key=key, values=values: _accuracy(axes, results, key, values)  # type: ignore[misc]
-                   for key, values in published(results).items()]
+    panels += [lambda axes, key=key, values=values: _accuracy(axes, results, key, values)  # type: ignore[misc]
+               for key, values in published(results).items()]
     if not panels:
         return False
     columns = min(3, len(panels))

@@ -31,6 +31,10 @@ def read_results(path: Path) -> dict:
         raise UsageError(f'{path} is no JSON: {error}') from error
     if not isinstance(results, dict) or results.get('format') != FORMAT:
         raise UsageError(f'{path} holds no results of this version of tools/benchmark.py; measure again')
+    try:
+        markdown(results)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f'{path} is damaged: its results lack a part; measure again') from error
     return results
 
 

@@ -31,7 +31,8 @@ class Worker:
         ours, theirs = os.pipe()  # its output is no place for answers: some packages print
         self.process = subprocess.Popen(
             [sys.executable, '-m', 'mmvisattn.benchmark.worker', str(theirs)], stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, pass_fds=[theirs], text=True, env=environment)
+            stdout=subprocess.DEVNULL, pass_fds=[theirs], text=True, env=environment,
+            start_new_session=True)  # Ctrl-C is for the tool, which ends its workers
         os.close(theirs)
         self.answers = os.fdopen(ours)
         self._send([self.text, asdict(self.settings)])
@@ -88,7 +89,7 @@ def _measure(workers: dict[str, Worker], cell: Cell, rounds: int, baseline: str,
     """One cell of every model."""
     rows: dict[str, dict] = {name: dict(model=name, **asdict(cell)) for name in workers}
     for name, worker in workers.items():
-        rows[name].update(worker.ask('start' if rounds else 'count', cell))
+        rows[name].update(worker.ask('count', cell))
     if not rounds:
         step()
         return list(rows.values())
@@ -103,6 +104,8 @@ def _measure(workers: dict[str, Worker], cell: Cell, rounds: int, baseline: str,
             rows[name]['error'] = answer['error']
         return answer
 
+    for name in running():
+        rows[name].update(workers[name].ask('start', cell))
     for number in range(rounds):
         names = running()
         for name in (names[number % len(names):] + names[:number % len(names)]) if names else ():

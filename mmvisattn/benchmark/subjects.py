@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mmvisattn.inference import Predictor, load
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.weights import find_model, similar_models
+from mmvisattn.without_torchvision import import_mmpretrain
 
 PARTS = ('backbone', 'logits', 'output')
 
@@ -90,7 +91,10 @@ def build(text: str) -> nn.Module:
         return loaded.model if isinstance(loaded, Predictor) else loaded
     modules = []
     for cfg in chain:
-        with DefaultScope.overwrite_default_scope(cfg['type'].split('.')[0]):  # whose parts are named without it
+        scope = cfg['type'].split('.')[0]
+        if scope == 'mmpretrain':
+            import_mmpretrain()
+        with DefaultScope.overwrite_default_scope(scope):  # whose parts are named without it
             modules.append(MODELS.build(cfg))
     return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
 

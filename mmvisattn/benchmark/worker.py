@@ -28,9 +28,15 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
 
     def answer(content: dict[str, Any]) -> None:
-        print(json.dumps(content), file=answers, flush=True)
+        try:
+            print(json.dumps(content), file=answers, flush=True)
+        except BrokenPipeError:  # the tool is gone, and nothing is left to do, not even to flush
+            os._exit(1)
 
-    text, settings = json.loads(sys.stdin.readline())
+    first = sys.stdin.readline()
+    if not first:  # the tool was ended before it could send the model
+        return
+    text, settings = json.loads(first)
     try:
         bench = Bench(text, Settings(**settings))
     except Exception as error:

@@ -148,14 +148,6 @@ def checkpoint_path(path: str | Path) -> str:
     return str(path)
 
 
-def subject_of(args: argparse.Namespace, cfg: Config, checkpoint: str, **others: object) -> dict:
-    """What an evaluation is of, to tell whether results that exist are of the same."""
-    path = Path(checkpoint)
-    return dict(config=str(args.config), checkpoint=checkpoint, changed=path.stat().st_mtime if path.is_file() else 0,
-                weights=args.weights, options={key: str(value) for key, value in args.cfg_options.items()},
-                data=str(cfg.test_dataloader.dataset.get('data_root')), **others)
-
-
 def add_weights_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', choices=WEIGHTS, default='ema',
                         help='which weights to load if an official checkpoint also has averaged ones (default: %(default)s)')

@@ -1,13 +1,19 @@
 """Options of ``tools/train.py`` for trainings that are interrupted: where they go on, their seed, and when they save."""
+import copy
+import math
 import os
 from pathlib import Path
 
 from mmengine.config import Config
 
+from mmvisattn.config import dicts_in, without_sync_bn
 from mmvisattn.training.preemption import seconds
 from mmvisattn.training.resume import Checkpoint, newest_checkpoint, read_training
 
-from .usage import UsageError
+from .usage import UsageError, shown
+
+# The parts of a config that decide what a training learns, besides its data.
+LEARNING = ('model', 'optim_wrapper', 'param_scheduler')
 
 
 def _given(path: str) -> Checkpoint:
@@ -28,6 +34,17 @@ def seed(text: str) -> int:
     """
     if not text.isdecimal() or int(text) >= 2**31:
         raise UsageError(f'--seed {text} must be a whole number from 0 to {2**31 - 1}')
+    return int(text)
+
+
+def number_of_seeds(text: str) -> int:
+    """The number of trainings of a command line.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    if not text.isdecimal():
+        raise UsageError(f'--seeds {text} must be a whole number, of trainings')
     return int(text)
 
 
@@ -85,6 +102,42 @@ def set_randomness(cfg: Config, chosen: int | None, deterministic: bool) -> None
     cfg.randomness = randomness
 
 
+def _settings(cfg: Config) -> dict[str, object]:
+    """What a training learns with, by its place in the config: model, augmentation, optimizer and schedule."""
+    pipeline = next((part['pipeline'] for part in dicts_in(cfg.get('train_dataloader')) if 'pipeline' in part), None)
+    found: dict[str, object] = {}
+
+    def add(place: str, value: object) -> None:
+        children = dict(enumerate(value)) if isinstance(value, (list, tuple)) else value
+        if not isinstance(children, dict) or not children:
+            found[place] = value
+            return
+        for key, child in children.items():
+            add(f'{place}.{key}', child)
+
+    for name, part in (*((name, cfg.get(name)) for name in LEARNING), ('train_dataloader.dataset.pipeline', pipeline)):
+        add(name, without_sync_bn(copy.deepcopy(part)))
+    return found
+
+
+def changed_settings(folder: Path, cfg: Config) -> str:
+    """How the settings of a config differ from those that its last training in a work folder began with, which mmengine has
+    written there; empty if they do not."""
+    written = folder / Path(cfg.filename or 'config.py').name
+    if not written.is_file():
+        return ''
+    before, now = _settings(Config.fromfile(written, import_custom_modules=False)), _settings(cfg)
+    changed = [key for key in dict.fromkeys([*before, *now]) if before.get(key) != now.get(key)]
+    named = [f'{key} ({shown(before.get(key))} before, {shown(now.get(key))} now)' for key in changed[:3]]
+    return ', '.join(named) + (f' and {len(changed) - 3} more' if len(changed) > 3 else '')
+
+
+def _is_over(cfg: Config, checkpoint: Checkpoint) -> bool:
+    """Whether a training that goes on from a checkpoint has nothing left to do."""
+    loop = cfg.get('train_cfg') or {}
+    return checkpoint.iteration >= loop.get('max_iters', math.inf) or checkpoint.epoch >= loop.get('max_epochs', math.inf)
+
+
 def go_on(cfg: Config, choice: str, chosen_seed: int | None = None) -> list[str]:
     """Set where a training goes on.
 
@@ -97,8 +150,8 @@ def go_on(cfg: Config, choice: str, chosen_seed: int | None = None) -> list[str]
         What to report: which checkpoint it is, and which ones were passed over and why.
 
     Raises:
-        UsageError: if a training cannot go on from the given checkpoint, or from none of the work folder, or it
-            began with another seed than the chosen one.
+        UsageError: if a training cannot go on from the given checkpoint, or from none of the work folder, or it began with
+            another seed than the chosen one, or is finished and had other settings.
     """
     found: Checkpoint | None
     passed_over: list[tuple[Path, str]]
@@ -126,4 +179,9 @@ def go_on(cfg: Config, choice: str, chosen_seed: int | None = None) -> list[str]
             raise UsageError(f'--seed {chosen_seed}: the training of {found.path} has the seed {found.seed}; leave out '
                              '--seed to go on with it')
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=found.seed)
+    changed = changed_settings(found.path.parent, cfg)
+    if changed and _is_over(cfg, found):
+        raise UsageError(f'--resume: the training of {found.path} is finished, with other settings: {changed}; name another '
+                         '--work-dir to train with these')
+    notes += [f'the settings have changed since the training began: {changed}'] if changed else []
     return [*notes, f'goes on from {found.path}, after {found.iteration} iterations']

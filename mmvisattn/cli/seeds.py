@@ -21,11 +21,24 @@ def seed_folders(work_dir: Path) -> list[Path]:
     return sorted(work_dir.glob(FOLDER.format('*')), key=lambda path: (len(path.name), path.name))
 
 
-def _train(arguments: Sequence[str]) -> int:
-    """Run ``tools/train.py``, which also gets the signals that ask to stop; returns its status."""
+def _train(arguments: Sequence[str], told: list[int]) -> int:
+    """Run ``tools/train.py``, which also gets the signals that ask to stop; returns its status.
+
+    Args:
+        arguments: of its command line.
+        told: gets the signals.
+    """
+    trainings: list[subprocess.Popen] = []
+
+    def pass_on(number: int, _: object) -> None:
+        told.append(number)
+        for training in trainings:
+            training.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, pass_on)
     with subprocess.Popen([sys.executable, sys.argv[0], *arguments]) as training:
-        for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, lambda received, _: training.send_signal(received))
+        trainings.append(training)
         return training.wait()
 
 
@@ -42,13 +55,16 @@ def train_seeds(arguments: Sequence[str], work_dir: Path, first: int, count: int
         What ``summary`` says of them.
 
     Raises:
-        UsageError: if a training fails. One that was told to stop ends this process with its status.
+        UsageError: if a training fails. If this process was told to stop, it ends with the status of such a training.
     """
+    told: list[int] = []
     for seed in range(first, first + count):
+        if told:  # when the last training was over already
+            sys.exit(os.EX_TEMPFAIL)
         folder = work_dir / FOLDER.format(seed)
         print(f'seed {seed}, {folder}', flush=True)
         # Of an option that is given twice, the last one counts.
-        status = _train([*arguments, '--seeds', '0', '--seed', str(seed), '--work-dir', str(folder)])
+        status = _train([*arguments, '--seeds', '0', '--seed', str(seed), '--work-dir', str(folder)], told)
         if status == os.EX_TEMPFAIL:
             sys.exit(status)
         if status < 0:
@@ -56,6 +72,18 @@ def train_seeds(arguments: Sequence[str], work_dir: Path, first: int, count: int
         if status:
             raise UsageError(f'the training with seed {seed} failed, see above')
     return summary(work_dir, [work_dir / FOLDER.format(seed) for seed in range(first, first + count)])
+
+
+def scored_seeds(work_dir: Path) -> tuple[list[Path], list[str]]:
+    """The work folders of the trainings with several seeds that have a checkpoint and a score; the names of the others."""
+    scored, others = [], []
+    for folder in seed_folders(work_dir):
+        try:
+            task_of(read_run(folder))
+            scored.append(folder)
+        except UsageError:
+            others.append(folder.name)
+    return scored, others
 
 
 def summary(work_dir: Path, folders: Sequence[Path]) -> str:

@@ -27,11 +27,13 @@ class TrainingRun:
     """The files of a work folder.
 
     Attributes:
+        name: of the folder.
         config: the config as trained.
         checkpoint: the best one, or the latest if none was marked best.
         log: the latest text log.
         history: the logged scalars of all runs in the folder, in order; a resumed run replaces the steps that it repeats.
     """
+    name: str
     config: Path
     checkpoint: Path
     log: Path
@@ -69,6 +71,12 @@ def _read_scalars(path: Path) -> list[dict]:
     return [record if 'loss' in record else dict(record, step=round(record['step'] * per_epoch)) for record in records]
 
 
+def _name(work_dir: Path) -> str:
+    """The name of a work folder; of one of several seeds, with that of the folder of all."""
+    folder = work_dir.resolve()
+    return f'{folder.parent.name}/{folder.name}' if folder.name.startswith('seed-') else folder.name
+
+
 def read_run(work_dir: Path) -> TrainingRun:
     """The files of a work folder.
 
@@ -89,7 +97,8 @@ def read_run(work_dir: Path) -> TrainingRun:
         first = min((record['step'] for record in records), default=0)
         history = {key: record for key, record in history.items() if record['step'] < first}
         history.update({(record['step'], 'loss' in record): record for record in records})
-    return TrainingRun(configs[-1], marked[-1] if marked else work_dir / '*.pth', logs[-1], list(history.values()))
+    checkpoint = marked[-1] if marked else work_dir / '*.pth'
+    return TrainingRun(_name(work_dir), configs[-1], checkpoint, logs[-1], list(history.values()))
 
 
 def task_of(run: TrainingRun) -> Task:
@@ -113,8 +122,7 @@ def _plot_history(axes: Axes, task: Task, run: TrainingRun, others: Sequence[Tra
     twin.plot(steps, scores, color='tab:blue', marker='o', label=f'validation {task.name}')
     for number, other in enumerate(others, start=1):
         steps, scores = other.scores(task)
-        name = other.config.resolve().parent.name  # of the work folder: two trainings can have the same config
-        twin.plot(steps, scores, marker='.', linestyle='--', color=f'C{number}', label=f'{task.name} of {name}')
+        twin.plot(steps, scores, marker='.', linestyle='--', color=f'C{number}', label=f'{task.name} of {other.name}')
     twin.set(ylabel=task.name + task.unit, ylim=task.limits)
     twin.grid(alpha=0.3)
     axes.set_xlim(0, None)
@@ -126,7 +134,7 @@ def _plot_speed(axes: Axes, runs: Sequence[TrainingRun]) -> None:
     twin = axes.twinx()
     for number, run in enumerate(runs):
         color = f'C{number}'
-        axes.plot(*run.values('images_per_second'), color=color, linewidth=1, label=run.config.stem)
+        axes.plot(*run.values('images_per_second'), color=color, linewidth=1, label=run.name)
         times = [(record['step'], 100 * record['data_time'] / record['time']) for record in run.history
                  if 'loss' in record and record.get('time') and 'data_time' in record]
         twin.plot(*zip(*times), color=color, linewidth=1, linestyle=':')

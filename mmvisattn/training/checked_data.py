@@ -26,7 +26,7 @@ def message(error: BaseException) -> str:
     return str(error).rpartition('BadFile: ')[2].strip()
 
 
-def _built(config: dict) -> Any:
+def built_dataset(config: dict) -> Any:
     """A data set of a config.
 
     Raises:
@@ -69,7 +69,7 @@ class CheckedDataset(Dataset):
     """
 
     def __init__(self, dataset: Any, skip: int = 0):
-        self.dataset = _built(dataset) if isinstance(dataset, dict) else dataset
+        self.dataset = built_dataset(dataset) if isinstance(dataset, dict) else dataset
         self.skip = skip
         self.is_checked = _loads_files(self.dataset)
         if self.is_checked and (unused := unused_labels(self.dataset)):

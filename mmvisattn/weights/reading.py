@@ -110,7 +110,8 @@ def _reason(error: Exception, path: Path) -> str:
     if refused := re.search(r'Unsupported operand \d+', str(error)):
         return f'{refused[0]} in its pickle; save the file again with the default protocol of torch.save'
     lines = re.sub(r'\x1b\[\d*m', '', str(error)).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    is_sentence = lines and ' ' in lines[0]  # not the mere operand of a damaged pickle
+    return lines[0] if is_sentence else f'{type(error).__name__} {"".join(lines[:1])}'.strip()
 
 
 def read_weights(source: str | Path | Mapping, weights: str = 'ema') -> tuple[dict[str, Tensor], str]:

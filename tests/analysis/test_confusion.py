@@ -1,4 +1,6 @@
 """Confusion matrices and boundary IoU, against maps whose figures are known."""
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -74,3 +76,26 @@ def test_an_interrupted_run_goes_on(maps, tmp_path):
     assert not list(Progress(path, subject).left(2))
     with pytest.raises(ValueError, match='another model'):
         Progress(path, dict(model='n'))
+
+
+def test_a_damaged_file_is_named(maps, tmp_path):
+    path = tmp_path / 'images.jsonl'
+    for content in ('garbage\n', '{"model": "m"}\n{"odd": 1}\n'):
+        path.write_text(content)
+        with pytest.raises(ValueError, match='images.jsonl is damaged'):
+            Progress(path, dict(model='m'))
+
+
+def test_an_image_without_labels_has_no_figure(maps):
+    unlabelled = np.full((4, 5), 255)
+    counts = [count_image(0, 'labelled', *maps[0], len(CLASSES)), count_image(1, 'not', unlabelled, unlabelled * 0, 4)]
+    figures = report(counts, CLASSES)
+    assert figures['images']['not'] is None and figures['images']['labelled'] > 0
+    json.dumps(figures, allow_nan=False)
+
+
+def test_a_label_that_is_no_class_is_named(maps):
+    truth, predicted = maps[0]
+    truth[20, 20] = 15
+    with pytest.raises(ValueError, match='x.png has the label 15, but there are 4 classes'):
+        count_image(0, 'x.png', truth, predicted, len(CLASSES))

@@ -4,9 +4,10 @@ from copy import deepcopy
 import pytest
 
 from mmvisattn.benchmark.comparison import compared
-from mmvisattn.benchmark.results import as_csv, exponents, markdown
+from mmvisattn.benchmark.results import as_csv, exponents, markdown, read_results
 from mmvisattn.benchmark.runs import quartiles
 from mmvisattn.benchmark.subjects import is_known, registered
+from mmvisattn.cli.usage import UsageError
 
 
 def row(model, side, latency, ratio, **more):
@@ -58,7 +59,43 @@ def test_a_comparison_tells_changes_from_noise(results):
     new['environment']['torch'] = '3'
     text = compared(results, new)
     assert 'torch: 2 before, 3 now' in text and '-20.0%' in text and 'MACs +100.00%' in text
-    assert '| out of memory' in text
+    assert '| out of memory' in text and '3 of 7 changed' in text
+
+
+def test_small_and_unsteady_memory_is_noise(results):
+    new = deepcopy(results)
+    new['rows'][0]['memory'] += 2**20
+    assert '0 of 7' in compared(results, new)
+    for content in (results, new):
+        content['rows'][1]['memory'] = 2**30
+    new['rows'][1]['memory'] *= 1.1
+    text = compared(results, new)
+    assert '1 of 7' in text and 'memory +10%' in text
+
+
+def test_a_name_that_stands_for_another_model_is_said(results):
+    new = deepcopy(results)
+    new['models']['b']['model'] = 'c'
+    new['rows'][4]['macs'] *= 2
+    text = compared(results, new)
+    assert 'b is another model: b before, c now' in text and '0 of 3' in text
+    for content, folder in ((results, 'here'), (new, 'there')):
+        content['models']['b']['model'] = f'{folder}/config.py'
+    assert 'another' not in compared(results, new)
+
+
+def test_free_memory_is_no_setting_that_differs(results):
+    new = deepcopy(results)
+    results['settings']['memory_limit'], new['settings']['memory_limit'] = 1, 2
+    assert 'settings' not in compared(results, new)
+
+
+@pytest.mark.parametrize('content', ['{"format"', '[]', '{"format": 1}', '{"format": 1, "rows": []}'])
+def test_damaged_results_are_named(tmp_path, content):
+    path = tmp_path / 'results.json'
+    path.write_text(content)
+    with pytest.raises(UsageError, match='results.json'):
+        read_results(path)
 
 
 def test_quartiles():

@@ -1,11 +1,19 @@
 """Benchmarks, run as a user runs them."""
 import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from helpers.reduced import ROOT
-from helpers.runs import assert_refused
+from helpers.runs import assert_refused, environment
+
+from mmvisattn.dependencies import lacking
 
 BENCHMARK = ROOT / 'tools/benchmark.py'
+CONFIG = ROOT / 'configs/topformer/topformer-tiny_simple-head_1xb16-850_miniature-96x96.py'
 
 
 @pytest.fixture(scope='module')
@@ -67,7 +75,42 @@ def test_counting_alone(run_tool, tmp_path):
     (['smt-tiny', '--batch', 0], ['--batch', 'at least 1']),
     (['smt-tiny', '--baseline', 'x'], ['--baseline x', 'smt-tiny']),
     (['smt-tiny', '--device', 'quantum'], ['--device quantum']),
+    (['smt-tiny', '--device', 'meta'], ['--device meta', 'cuda:1']),
+    (['smt-tiny', '--memory-limit', 'nan'], ['--memory-limit nan', 'above 0']),
+    (['smt-tiny', '--memory-limit', -1], ['--memory-limit -1', 'above 0']),
     (['smt-tiny', '--mode', 'train', '--part', 'output'], ['--part backbone']),
 ])
 def test_misuse(arguments, words, run_tool):
     assert_refused(run_tool(BENCHMARK, *arguments), *words)
+
+
+@pytest.mark.parametrize('number, status', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_ends_the_workers(number, status, tmp_path):
+    command = [sys.executable, BENCHMARK, 'topformer-tiny', '--size', '64', '64', '--rounds', '100000']
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                          env=environment()) as running:
+        try:
+            output = ''
+            while not re.search(r' [1-9]\d*/100000', output) and running.poll() is None:
+                output += running.stderr.read(1)
+            workers = Path(f'/proc/{running.pid}/task/{running.pid}/children').read_text().split()
+            running.send_signal(number)
+            output += running.stderr.read()
+        finally:
+            running.kill()
+    assert running.returncode == status and 'Traceback' not in output and workers
+    assert not any(Path(f'/proc/{worker}').exists() for worker in workers)
+
+
+def test_models_without_a_figure_in_a_cell_are_drawn(run_tool, tmp_path):
+    """Two models with published figures fail, the third one is measured."""
+    done = run_tool(BENCHMARK, 'topformer-tiny', 'smt-tiny', CONFIG, '--part', 'logits', '--size', 64, 64, '--rounds', 1,
+                    '--out', 'out')
+    assert done.returncode == 0 and (tmp_path / 'out/results.png').is_file(), done.stderr
+    assert 'has no logits' in done.stdout
+
+
+@pytest.mark.skipif(lacking('mmpretrain') is not None, reason='needs mmpretrain')
+def test_backbones_of_mmpretrain_are_counted(run_tool):
+    done = run_tool(BENCHMARK, 'mmpretrain.ResNet(depth=18)', '--size', 64, 64, '--rounds', 0)
+    assert done.returncode == 0 and '| 11.2 ' in done.stdout, done.stderr

@@ -81,16 +81,20 @@ def test_several_seeds_are_summed_up(run_tool, trained, tmp_path):
     for seed in (3, 10):
         shutil.copytree(trained, tmp_path / f'run/seed-{seed}')
     (tmp_path / 'run/seed-11').mkdir()
+    shutil.copytree(trained, tmp_path / 'run/seed-12')  # interrupted before its first validation
+    for log in (tmp_path / 'run/seed-12').glob('*/vis_data/scalars.json'):
+        log.write_text(''.join(line for line in log.read_text().splitlines(keepends=True) if 'mIoU' not in line))
     log = next((tmp_path / 'run/seed-10').glob('*/vis_data/scalars.json'))
     records = [json.loads(line) for line in log.read_text().splitlines()]
     log.write_text(''.join(json.dumps(dict(r, mIoU=r['mIoU'] + 10) if 'mIoU' in r else r) + '\n' for r in records))
-    done = run_tool(TOOLS / 'report.py', 'run')
+    done = run_tool(TOOLS / 'report.py', 'run', '--compare', 'run')
     assert done.returncode == 0, done.stderr
     best = max(r['mIoU'] for r in records if 'mIoU' in r)
     content = json.loads((tmp_path / 'run/seeds.json').read_text())
     assert content == dict(metric='mIoU', best={'3': best, '10': best + 10}, mean=pytest.approx(best + 5),
                            deviation=pytest.approx(50**0.5))
-    assert ' ± 0.071: ' in done.stdout and 'left out: seed-11' in done.stdout and (tmp_path / 'run/report.png').is_file()
+    assert ' ± 0.071: ' in done.stdout and 'left out: seed-11, seed-12' in done.stdout
+    assert (tmp_path / 'run/report.png').is_file()
 
 
 def test_testing_paints_and_writes(run_apart, trained, miniature, tmp_path):
@@ -222,7 +226,23 @@ def test_confusion_has_the_reported_score(run_tool, trained, miniature, tmp_path
     *_, last = (record['mIoU'] for record in scalars(trained) if 'mIoU' in record)
     assert round(100 * figures['mIoU'], 2) == round(last, 2) and len(figures['images']) == 3
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {'confusion.json', 'confusion.png', 'worst.png'}
+    assert figures['subject']['config'] == CONFIG.name and figures['environment']['torch']
     assert_refused(run_tool(*command), '--overwrite')
+    (tmp_path / 'out/images.jsonl').write_text('garbage\n')  # of an interrupted call
+    assert_refused(run_tool(*command), 'images.jsonl is damaged', '--overwrite')
+    (tmp_path / 'out/images.jsonl').write_text(json.dumps(figures['subject']) + '\n')
+    assert run_tool(*command).returncode == 0
+
+
+def test_confusion_without_images_or_labels_is_explained(run_tool, trained, miniature, tmp_path):
+    command = [TOOLS / 'confusion.py', CONFIG, trained / 'iter_4.pth', '--out', 'out', *options('data')]
+    shutil.copytree(miniature, tmp_path / 'data')
+    for path in (tmp_path / 'data/annotations/validation').iterdir():
+        cv2.imwrite(str(path), 0 * cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    assert_refused(run_tool(*command), 'no pixel of the 3 images', 'labelled')
+    for path in (tmp_path / 'data/images/validation').iterdir():
+        path.unlink()
+    assert_refused(run_tool(*command), 'test_dataloader', 'images/validation holds no file')
 
 
 def test_robustness_is_scored_and_resumed(run_tool, trained, miniature, tmp_path):
@@ -239,4 +259,38 @@ def test_robustness_is_scored_and_resumed(run_tool, trained, miniature, tmp_path
     assert ' 6/6 ' in done.stderr  # the images of the new corruption alone
     after = json.loads((tmp_path / 'out/robustness.json').read_text())
     assert after['scores']['fog'] == before['scores']['fog'] and set(after['scores']) == {'clean', 'fog', 'contrast'}
-    assert_refused(run_tool(*command, '--seed', 1), '--overwrite')
+    assert_refused(run_tool(*command, '--seed', 1), 'another subject (seed)', '--overwrite')
+    (tmp_path / 'out/robustness.json').write_text('{"sub')
+    assert_refused(run_tool(*command), 'robustness.json is damaged', '--overwrite')
+
+
+def test_robustness_knows_what_has_changed(run_tool, trained, miniature, tmp_path):
+    """An edited config, weights or images are other subjects; another working folder is none."""
+    shutil.copytree(miniature, tmp_path / 'data')
+    (tmp_path / 'sub').mkdir()
+    config = tmp_path / 'my.py'
+    config.write_text(f"_base_ = '{CONFIG}'")
+    checkpoint = shutil.copy(trained / 'iter_4.pth', tmp_path)
+
+    def run(folder, data):
+        return run_tool(TOOLS / 'robustness.py', f'{folder}my.py', checkpoint, '--out', f'{folder}out', '--severities', 1,
+                        '--corruptions', 'contrast', *options(data))
+
+    assert run('', 'data').returncode == 0
+    assert run('sub/../', 'sub/../data').returncode == 0
+    config.write_text(f"_base_ = '{CONFIG}'\nmodel = dict(decode_head=dict(align_corners=True))")
+    assert_refused(run('', 'data'), 'another subject (settings)')
+    config.write_text(f"_base_ = '{CONFIG}'")
+    os.utime(checkpoint, (5, 5))
+    assert_refused(run('', 'data'), 'another subject (files)')
+
+
+def test_settings_that_changed_are_told(run_tool, trained, miniature, tmp_path):
+    """A training that is over is not passed off as one with other settings; what goes on says what has changed."""
+    shutil.copytree(trained, tmp_path / 'run')
+    command = [TOOLS / 'train.py', CONFIG, '--work-dir', 'run', '--resume', *options(miniature)]
+    assert run_tool(*command, 'train_cfg.max_iters=4').returncode == 0
+    assert_refused(run_tool(*command, 'train_cfg.max_iters=4', 'optim_wrapper.optimizer.lr=0.5'), 'iter_4.pth is finished',
+                   'optim_wrapper.optimizer.lr (0.004 before, 0.5 now)', '--work-dir')
+    done = run_tool(*command, 'train_cfg.max_iters=5', 'optim_wrapper.optimizer.lr=0.5')
+    assert done.returncode == 0 and 'optimizer.lr (0.004 before, 0.5 now)' in done.stdout + done.stderr
