@@ -115,8 +115,11 @@ def _settings(cfg: Config) -> dict[str, object]:
         for key, child in children.items():
             add(f'{place}.{key}', child)
 
-    for name, part in (*((name, cfg.get(name)) for name in LEARNING), ('train_dataloader.dataset.pipeline', pipeline)):
-        add(name, without_sync_bn(copy.deepcopy(part)))
+    parts = copy.deepcopy({name: cfg.get(name) for name in LEARNING})
+    if isinstance(parts['model'], dict):  # mmengine's Runner writes it there
+        parts['model'].setdefault('data_preprocessor', cfg.get('data_preprocessor'))
+    for name, part in dict(parts, **{'train_dataloader.dataset.pipeline': pipeline}).items():
+        add(name, without_sync_bn(part))
     return found
 
 
