@@ -1,7 +1,8 @@
 """Walking through configs, and changing what a machine needs changed."""
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mmengine.fileio import list_from_file
 from mmengine.registry import DATASETS
@@ -30,6 +31,14 @@ def metainfo_of(dataset: dict) -> dict:
     chosen = dataset.get('metainfo') or {}
     lists = {key: list_from_file(value) for key, value in chosen.items() if isinstance(value, str) and Path(value).is_file()}
     return {**metainfo, **chosen, **lists}
+
+
+def model_of(cfg: Mapping) -> Any:
+    """The model of a config, with the data preprocessor that may stand beside it, as mmengine's Runner builds it."""
+    model = copy.copy(cfg['model'])
+    if cfg.get('data_preprocessor') is not None and isinstance(model, dict):
+        model.setdefault('data_preprocessor', cfg['data_preprocessor'])
+    return model
 
 
 def without_sync_bn(model: Node) -> Node:

@@ -99,7 +99,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f'--device {device}: {str(error).splitlines()[0]}') from error
-    if args.memory_limit is not None and not 0 < args.memory_limit < float('inf'):
+    if args.memory_limit is not None and not 0 < args.memory_limit < GIB:
         raise UsageError(f'--memory-limit {args.memory_limit}: must be a number of GiB above 0')
     limit = int(args.memory_limit * GIB) if args.memory_limit else free_memory()
     return Settings(device, args.amp, args.compile, args.channels_last, args.threads, limit)

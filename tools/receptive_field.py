@@ -16,7 +16,15 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 from tqdm import tqdm
 
-from mmvisattn.analysis.receptive_field import contributions, draw_fields, num_maps, read_fields, sizes, write_fields
+from mmvisattn.analysis.receptive_field import (
+    contributions,
+    draw_fields,
+    fingerprint,
+    num_maps,
+    read_fields,
+    sizes,
+    write_fields,
+)
 from mmvisattn.benchmark.environment import environment
 from mmvisattn.benchmark.subjects import build, in_channels, is_known, unknown_message
 from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, run_tool
@@ -88,7 +96,8 @@ def main() -> None:
     checkpoint = checkpoint_path(args.checkpoint) if args.checkpoint else None
     check_folder('--out', args.out)
     there = next((name for name in FILES if (args.out / name).exists()), None)
-    if there and not (args.overwrite or (args.out / 'fields.npz').is_file()):
+    unfinished = args.out / 'fields.npz'
+    if there and not (args.overwrite or unfinished.is_file()):
         raise UsageError(f'{args.out / there} is there already; --overwrite replaces it')
     MMLogger.get_current_instance().setLevel('ERROR')
     torch.manual_seed(args.seed)
@@ -107,9 +116,10 @@ def main() -> None:
     images = [image.to(device) for image in images]
     subject = dict(model=args.model, checkpoint=checkpoint, weights=weights_of(args.model, checkpoint),
                    images=str(args.images.resolve()) if args.images else 'random', samples=len(images), size=args.size,
-                   seed=args.seed)
-    unfinished = args.out / 'fields.npz'
+                   seed=args.seed, fingerprint=fingerprint(model, images))
     fields = [] if args.overwrite else read_fields(unfinished, subject)
+    if there and not (args.overwrite or fields):
+        raise UsageError(f'{args.out / there} is there already; --overwrite replaces it')
     for index in range(len(fields), num_maps(model, images[0])):
         fields.append(contributions(model, index, tqdm(images, desc=f'map {index}', unit='image')))
         write_fields(unfinished, subject, fields)

@@ -30,7 +30,7 @@ def read(path: Path, subject: dict) -> dict:
         return {}
     try:
         content = json.loads(path.read_text())
-        earlier, scores = content['subject'], content['scores']
+        earlier, scores = dict(content['subject']), dict(content['scores'])
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(f'{path} is damaged, or no file of this tool; --overwrite begins anew') from error
     if earlier != subject:

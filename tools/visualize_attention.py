@@ -20,6 +20,7 @@ from torch import nn
 from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, read_config, run_tool
 from mmvisattn.cli.misuse import config_errors
 from mmvisattn.cli.usage import Parser, UsageError, check_figure, one_line
+from mmvisattn.config import model_of
 from mmvisattn.models import SMT, CrossFormer
 from mmvisattn.visualization.attention_picture import draw_stages, normalized
 from mmvisattn.visualization.crossformer import attended_in_stages
@@ -64,7 +65,7 @@ def build(args: argparse.Namespace) -> tuple[nn.Module, dict]:
     cfg = read_config(args.config)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     with config_errors(cfg):
-        model = MODELS.build(cfg.model)
+        model = MODELS.build(model_of(cfg))
         model.init_weights()
     if checkpoint:
         load_weights(model, checkpoint, args.weights)
@@ -72,7 +73,7 @@ def build(args: argparse.Namespace) -> tuple[nn.Module, dict]:
     if panels_of(backbone) is None:
         raise UsageError(f'--config {args.config} has a {type(backbone).__name__}; only '
                          f'{" and ".join(family.__name__ for family in PANELS)} can be drawn')
-    preprocessor = cfg.model.get('data_preprocessor') or {}
+    preprocessor = model_of(cfg).get('data_preprocessor') or {}
     normalization = {name: list(preprocessor.get(name) or IMAGENET[name]) for name in IMAGENET}
     return backbone.eval(), normalization
 

@@ -1,4 +1,5 @@
 """The effective receptive field: how far around its place a model looks (NeurIPS 2016, https://arxiv.org/abs/1701.04128)."""
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -18,11 +19,25 @@ SHARES = (0.5, 0.95)
 FAINTEST = 1e-5  # of the highest contribution; what is fainter is drawn so
 
 
+def _maps(model: nn.Module, image: Tensor) -> list[Tensor]:
+    outputs = model(image)
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
 def num_maps(model: nn.Module, image: Tensor) -> int:
     """Number of maps that a model returns."""
     with torch.no_grad():
-        outputs = model(image)
-    return len(outputs) if isinstance(outputs, (list, tuple)) else 1
+        return len(_maps(model, image))
+
+
+def fingerprint(model: nn.Module, images: Sequence[Tensor]) -> str:
+    """A digest of the images and of a model's maps of the first one: other weights, settings or images have another."""
+    with torch.no_grad():
+        maps = _maps(model, images[0])
+    content = hashlib.sha256()
+    for tensor in (*images, *maps):
+        content.update(tensor.cpu().contiguous().numpy().tobytes())
+    return content.hexdigest()[:16]
 
 
 def contributions(model: nn.Module, index: int, images: Iterable[Tensor]) -> Array:
@@ -40,8 +55,7 @@ def contributions(model: nn.Module, index: int, images: Iterable[Tensor]) -> Arr
     total: Tensor | None = None
     for image in images:
         x = image.detach().requires_grad_()
-        outputs = model(x)
-        y = outputs[index] if isinstance(outputs, (list, tuple)) else outputs
+        y = _maps(model, x)[index]
         gradient, = torch.autograd.grad(y[..., y.shape[-2] // 2, y.shape[-1] // 2].sum(), x)
         found = gradient.abs().sum((0, 1)).double().cpu()
         total = found if total is None else total + found

@@ -33,7 +33,7 @@ def read_results(path: Path) -> dict:
         raise UsageError(f'{path} holds no results of this version of tools/benchmark.py; measure again')
     try:
         markdown(results)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f'{path} is damaged: its results lack a part; measure again') from error
     return results
 

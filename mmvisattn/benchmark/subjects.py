@@ -55,8 +55,10 @@ def registered(text: str) -> list[dict] | None:
     """The configs of modules that are applied one after the other, from ``mmseg.ResNet(depth=50) + mmseg.FPN(…)``.
 
     Returns:
-        One dict per module; None if the text is no such expression.
+        One dict per module; None if the text is no such expression, or the name of a config.
     """
+    if text.endswith('.py'):
+        return None
     try:
         return _chain(ast.parse(text, mode='eval').body)
     except (ValueError, SyntaxError):

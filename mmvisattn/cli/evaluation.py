@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import MODELS, init_default_scope
 
-from mmvisattn.config import dicts_in
+from mmvisattn.config import dicts_in, model_of
 from mmvisattn.datasets.files import BadFile
 from mmvisattn.datasets.samples import files_of
 from mmvisattn.training.checked_data import built_dataset
@@ -22,8 +22,7 @@ from .checks import check_data, check_keys, check_model
 from .misuse import config_errors
 from .usage import UsageError
 
-# The parts of a config that decide what is computed.
-PARTS = ('model', 'test_dataloader', 'test_evaluator')
+# The keys of a config whose paths may be relative to the working folder.
 PATHS = ('data_root', 'ann_file')
 
 
@@ -44,7 +43,7 @@ def model_and_data(args: argparse.Namespace, cfg: Config, *keys: str) -> tuple[A
     check_model(cfg)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     with config_errors(cfg):
-        model = MODELS.build(cfg.model)
+        model = MODELS.build(model_of(cfg))
         try:
             dataset = built_dataset(cfg.test_dataloader.dataset)
         except BadFile as error:
@@ -64,7 +63,7 @@ def _digest(content: object) -> str:
 
 def _settings(cfg: Config) -> str:
     """A digest of what is computed."""
-    parts = copy.deepcopy({name: cfg.get(name) for name in PARTS})
+    parts = copy.deepcopy([model_of(cfg), cfg.test_dataloader.dataset, cfg.get('test_evaluator')])
     for part in dicts_in(parts):
         part.update({key: _absolute(part[key]) for key in PATHS if isinstance(part.get(key), str)})
     return _digest(parts)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmvisattn.config import dicts_in, without_sync_bn
+from mmvisattn.config import dicts_in, model_of, without_sync_bn
 from mmvisattn.training.preemption import seconds
 from mmvisattn.training.resume import Checkpoint, newest_checkpoint, read_training
 
 from .usage import UsageError, shown
 
-# The parts of a config that decide what a training learns, besides its data.
-LEARNING = ('model', 'optim_wrapper', 'param_scheduler')
+# The parts of a config that decide what a training learns, besides its model and its data.
+LEARNING = ('optim_wrapper', 'param_scheduler')
 
 
 def _given(path: str) -> Checkpoint:
@@ -115,21 +115,21 @@ def _settings(cfg: Config) -> dict[str, object]:
         for key, child in children.items():
             add(f'{place}.{key}', child)
 
-    parts = copy.deepcopy({name: cfg.get(name) for name in LEARNING})
-    if isinstance(parts['model'], dict):  # mmengine's Runner writes it there
-        parts['model'].setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-    for name, part in dict(parts, **{'train_dataloader.dataset.pipeline': pipeline}).items():
-        add(name, without_sync_bn(part))
+    parts = {name: cfg.get(name) for name in LEARNING}
+    for name, part in dict(parts, **{'model': model_of(cfg), 'train_dataloader.dataset.pipeline': pipeline}).items():
+        add(name, without_sync_bn(copy.deepcopy(part)))
     return found
 
 
 def changed_settings(folder: Path, cfg: Config) -> str:
     """How the settings of a config differ from those that its last training in a work folder began with, which mmengine has
-    written there; empty if they do not."""
+    written there; empty if they do not, or if nothing readable is there."""
     written = folder / Path(cfg.filename or 'config.py').name
-    if not written.is_file():
+    try:
+        before = _settings(Config.fromfile(written, import_custom_modules=False))
+    except Exception:  # a config is code, and a kill may have cut it off
         return ''
-    before, now = _settings(Config.fromfile(written, import_custom_modules=False)), _settings(cfg)
+    now = _settings(Config.fromstring(cfg.pretty_text, '.py'))  # as it would be written: types are names
     changed = [key for key in dict.fromkeys([*before, *now]) if before.get(key) != now.get(key)]
     named = [f'{key} ({shown(before.get(key))} before, {shown(now.get(key))} now)' for key in changed[:3]]
     return ', '.join(named) + (f' and {len(changed) - 3} more' if len(changed) > 3 else '')

@@ -14,6 +14,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmvisattn.cli.arguments import checkpoint_path, load_weights, read_config
 from mmvisattn.cli.checks import check_data, datasets_in
+from mmvisattn.config import model_of
 from mmvisattn.files import written_whole
 from mmvisattn.training.resume import newest_checkpoint
 
@@ -157,7 +158,7 @@ def draw_report(task: Task, run: TrainingRun, cfg: Config, out: Path, others: Se
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     with config_errors(cfg):
-        model = MODELS.build(cfg.model).eval()
+        model = MODELS.build(model_of(cfg)).eval()
         dataset = DATASETS.build(cfg.val_dataloader.dataset)
     load_weights(model, run.checkpoint)
     chosen = np.linspace(0, len(dataset) - 1, min(num_examples, len(dataset))).astype(int)

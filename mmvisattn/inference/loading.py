@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
-from mmvisattn.config import without_sync_bn
+from mmvisattn.config import model_of, without_sync_bn
 from mmvisattn.dependencies import lacking, missing_message
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.weights import LoadReport, ModelEntry, find_model, load_official, load_whole, official_weights, similar_models
@@ -121,6 +121,6 @@ def load(model: str | Path | Config, weights: str | Path | None = None, device: 
     if scope == 'mmpretrain':
         import_mmpretrain()
     with DefaultScope.overwrite_default_scope(scope):
-        built = MODELS.build(without_sync_bn(config.model))
+        built = MODELS.build(without_sync_bn(model_of(config)))
         _fill(built, name, path, load_whole)
         return _predictor(config, built.to(device))

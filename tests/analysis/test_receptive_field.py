@@ -9,7 +9,15 @@ from helpers.reduced import ROOT
 from helpers.runs import assert_refused
 from torch import nn
 
-from mmvisattn.analysis.receptive_field import contributions, num_maps, read_fields, side_of, sizes, write_fields
+from mmvisattn.analysis.receptive_field import (
+    contributions,
+    fingerprint,
+    num_maps,
+    read_fields,
+    side_of,
+    sizes,
+    write_fields,
+)
 
 TOOL = ROOT / 'tools/receptive_field.py'
 
@@ -62,16 +70,30 @@ def test_the_tool_states_and_draws(run_tool, tmp_path):
 
 
 def test_an_interrupted_call_goes_on(run_tool, tmp_path):
-    """The maps that are there are not measured again; these are dots, which no model sees."""
+    """The maps that are there are not measured again, if they are of the same model; these are dots, which no model sees."""
+    command = [TOOL, 'topformer-tiny', '--size', 64, '--samples', 1, '--out', 'out']
+    result, fields = tmp_path / 'out/receptive_field.json', tmp_path / 'out/fields.npz'
+    assert run_tool(*command).returncode == 0
+    first = json.loads(result.read_text())
+    subject = {key: value for key, value in first.items() if key not in ('environment', 'sides')}
     dot = np.zeros((64, 64))
     dot[32, 32] = 1
-    subject = dict(model='topformer-tiny', checkpoint=None, weights='random weights', images='random', samples=1, size=64,
-                   seed=0)
-    write_fields(tmp_path / 'out/fields.npz', subject, [dot, dot])
-    done = run_tool(TOOL, 'topformer-tiny', '--size', 64, '--samples', 1, '--out', 'out')
-    sides = json.loads((tmp_path / 'out/receptive_field.json').read_text())['sides']
-    assert [one['all'] for one in sides[:2]] == [1, 1] and sides[2]['all'] > 1, done.stderr
+    write_fields(fields, dict(subject, fingerprint='another'), [dot, dot])
+    assert_refused(run_tool(*command), '--overwrite')
+    write_fields(fields, subject, [dot, dot])
+    done = run_tool(*command)
+    sides = json.loads(result.read_text())['sides']
+    assert [one['all'] for one in sides[:2]] == [1, 1] and sides[2:] == first['sides'][2:], done.stderr
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {'receptive_field.json', 'receptive_field.png'}
+
+
+def test_other_weights_and_images_have_another_fingerprint():
+    images = [torch.zeros(1, 3, 9, 9), torch.zeros(1, 3, 9, 9)]
+    conv = nn.Conv2d(3, 4, 3)
+    first = fingerprint(conv, images)
+    assert fingerprint(conv, images) == first != fingerprint(conv, images[:1])
+    nn.init.ones_(conv.bias)
+    assert fingerprint(conv, images) != first
 
 
 def test_fields_of_another_subject_do_not_count(tmp_path):

@@ -107,6 +107,6 @@ def test_registered_types_are_read():
     assert registered("mmseg.ResNet(depth=50, norm_cfg=dict(type='BN')) + mmseg.FPN(in_channels=[1, 2])") == [
         dict(type='mmseg.ResNet', depth=50, norm_cfg=dict(type='BN')), dict(type='mmseg.FPN', in_channels=[1, 2])]
     assert registered('mmseg.ResNet') == [dict(type='mmseg.ResNet')]
-    for text in ('ResNet', 'mmseg.ResNet(50)', "__import__('os')", 'mmseg.ResNet(depth=f())', 'smt-small', ''):
+    for text in ('config.py', 'ResNet', 'mmseg.ResNet(50)', "__import__('os')", 'mmseg.ResNet(depth=f())', 'smt-small', ''):
         assert registered(text) is None
     assert is_known('smt-small') and is_known('swin-tiny') and not is_known('smt-smal')

@@ -77,6 +77,7 @@ def test_counting_alone(run_tool, tmp_path):
     (['smt-tiny', '--device', 'quantum'], ['--device quantum']),
     (['smt-tiny', '--device', 'meta'], ['--device meta', 'cuda:1']),
     (['smt-tiny', '--memory-limit', 'nan'], ['--memory-limit nan', 'above 0']),
+    (['smt-tiny', '--memory-limit', '1e300'], ['--memory-limit 1e+300', 'above 0']),
     (['smt-tiny', '--memory-limit', -1], ['--memory-limit -1', 'above 0']),
     (['smt-tiny', '--mode', 'train', '--part', 'output'], ['--part backbone']),
 ])

@@ -260,8 +260,9 @@ def test_robustness_is_scored_and_resumed(run_tool, trained, miniature, tmp_path
     after = json.loads((tmp_path / 'out/robustness.json').read_text())
     assert after['scores']['fog'] == before['scores']['fog'] and set(after['scores']) == {'clean', 'fog', 'contrast'}
     assert_refused(run_tool(*command, '--seed', 1), 'another subject (seed)', '--overwrite')
-    (tmp_path / 'out/robustness.json').write_text('{"sub')
-    assert_refused(run_tool(*command), 'robustness.json is damaged', '--overwrite')
+    for content in ('{"sub', '[]', '{"subject": null, "scores": {}}'):
+        (tmp_path / 'out/robustness.json').write_text(content)
+        assert_refused(run_tool(*command), 'robustness.json is damaged', '--overwrite')
 
 
 def test_robustness_knows_what_has_changed(run_tool, trained, miniature, tmp_path):
@@ -278,6 +279,10 @@ def test_robustness_knows_what_has_changed(run_tool, trained, miniature, tmp_pat
 
     assert run('', 'data').returncode == 0
     assert run('sub/../', 'sub/../data').returncode == 0
+    # The data preprocessor may stand beside the model, as in mmpretrain's configs; and workers change nothing.
+    config.write_text(f"_base_ = '{CONFIG}'\ndata_preprocessor = _base_.model.pop('data_preprocessor')\n"
+                      'test_dataloader = dict(pin_memory=True)')
+    assert run('', 'data').returncode == 0
     config.write_text(f"_base_ = '{CONFIG}'\nmodel = dict(decode_head=dict(align_corners=True))")
     assert_refused(run('', 'data'), 'another subject (settings)')
     config.write_text(f"_base_ = '{CONFIG}'")
@@ -290,6 +295,11 @@ def test_settings_that_changed_are_told(run_tool, trained, miniature, tmp_path):
     shutil.copytree(trained, tmp_path / 'run')
     command = [TOOLS / 'train.py', CONFIG, '--work-dir', 'run', '--resume', *options(miniature)]
     assert run_tool(*command, 'train_cfg.max_iters=4').returncode == 0
+    shutil.copytree(tmp_path / 'run', tmp_path / 'cut')
+    (tmp_path / 'cut/last_checkpoint').unlink()  # it names the one that was copied
+    os.truncate(tmp_path / 'cut' / CONFIG.name, 900)
+    done = run_tool(*command, 'optim_wrapper.optimizer.lr=0.5', '--work-dir', 'cut')
+    assert done.returncode == 0 and 'goes on from' in done.stdout + done.stderr
     assert_refused(run_tool(*command, 'train_cfg.max_iters=4', 'optim_wrapper.optimizer.lr=0.5'), 'iter_4.pth is finished',
                    'optim_wrapper.optimizer.lr (0.004 before, 0.5 now)', '--work-dir')
     done = run_tool(*command, 'train_cfg.max_iters=5', 'optim_wrapper.optimizer.lr=0.5')

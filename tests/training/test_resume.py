@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
-from mmvisattn.cli.resume import go_on
+from mmvisattn.cli.resume import changed_settings, go_on
 from mmvisattn.cli.usage import UsageError
 from mmvisattn.training.config import FLOAT16_PATIENCE, surviving
 from mmvisattn.training.resume import newest_checkpoint
@@ -193,3 +193,16 @@ def test_readable_types_stay_if_they_were_readable_before():
         with readable(HISTORY_TYPES):
             pass
         assert HISTORY_TYPES[0] in torch.serialization.get_safe_globals()
+
+
+def test_types_that_a_config_imports_are_no_changed_settings(tmp_path):
+    """mmengine writes their names."""
+    config = tmp_path / 'config.py'
+    config.write_text("from torch.optim import AdamW\nmodel = dict(type='X')\n"
+                      'optim_wrapper = dict(optimizer=dict(type=AdamW, lr=1e-3, betas=(0.9, 0.99)))\n')
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    Config.fromfile(config).dump(folder / 'config.py')
+    assert changed_settings(folder, Config.fromfile(config)) == ''
+    config.write_text(config.read_text().replace('1e-3', '2e-3'))
+    assert changed_settings(folder, Config.fromfile(config)) == 'optim_wrapper.optimizer.lr (0.001 before, 0.002 now)'

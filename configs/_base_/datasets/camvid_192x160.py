@@ -1,7 +1,7 @@
-"""CamVid at two thirds of its size (320 x 240), crops of 192 x 160 (width x height), little augmentation; tested whole."""
+"""CamVid at half of its size (240 x 180), crops of 192 x 160 (width x height), little augmentation; tested whole."""
 _base_ = './camvid_320x240.py'
 crop_size = (160, 192)
-scale = (320, 240)
+scale = (240, 180)
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
