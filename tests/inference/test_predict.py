@@ -351,3 +351,12 @@ def test_a_wrapped_data_set_and_a_file_of_classes(tmp_path):
     dataset = dict(config.test_dataloader.dataset, metainfo=dict(classes=str(tmp_path / 'classes.txt')))
     config.test_dataloader.dataset = dict(type='ConcatDataset', datasets=[dataset])
     assert mmvisattn.load(config).classes == tuple('abcdefghij')
+
+
+def test_the_data_preprocessor_may_stand_beside_the_model():
+    config = Config.fromfile(CLASSIFIER)
+    config.data_preprocessor = config.model.pop('data_preprocessor')
+    expected = mmvisattn.load(CLASSIFIER).model.data_preprocessor
+    found = mmvisattn.load(config).model.data_preprocessor
+    assert torch.equal(found.mean, expected.mean) and torch.equal(found.std, expected.std) and found.mean.max() > 0
+    assert 'data_preprocessor' not in config.model
