@@ -14,6 +14,7 @@ from helpers.reduced import ROOT
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import runner as runner_module
+from mmengine.visualization import Visualizer
 
 from mmvisattn.weights.inert import HISTORY_TYPES, NUMPY_TYPES, readable
 
@@ -107,6 +108,9 @@ def begin(folder: Path, *args: object, processes: int = 1, tool: str = 'train.py
         os.chdir(folder)
         runner_module.collect_env = dict  # asks the compilers for their versions, which takes long
         torch.set_num_threads(1)
+        # The forking process may have run a training itself, whose visualizer has the same name, and another folder.
+        for kind in (Visualizer, *Visualizer.__subclasses__()):
+            kind._instance_dict.clear()
         sys.argv = [tool, *map(str, args)]
         if processes > 1:
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), MASTER_ADDR='localhost',
