@@ -22,7 +22,7 @@ from mmvisattn.benchmark.results import FORMAT, as_csv, markdown, read_results
 from mmvisattn.benchmark.runs import measure
 from mmvisattn.benchmark.subjects import NAMED, PARTS, is_known, unknown_message
 from mmvisattn.cli.arguments import run_tool
-from mmvisattn.cli.usage import Parser, UsageError, check_file, check_folder
+from mmvisattn.cli.usage import Parser, UsageError, check_folder
 from mmvisattn.files import write_whole
 
 FILES = ('results.json', 'results.csv', 'results.md', 'results.png')
@@ -154,8 +154,8 @@ def main() -> None:
         there = [name for name in FILES if (args.out / name).exists()]
         if there and not args.overwrite:
             raise UsageError(f'--out {args.out}: {there[0]} is there already; --overwrite replaces it')
-        for name in there:
-            check_file('--out', args.out / name)
+        if blocked := next((name for name in there if (args.out / name).is_dir()), None):
+            raise UsageError(f'--out {args.out}: {args.out / blocked} is a folder; name another --out')
     shown_again = len(args.models) == 1 and args.models[0].endswith('.json')
     results = read_results(Path(args.models[0])) if shown_again else measured(args)
     print(markdown(results))

@@ -20,20 +20,19 @@ from mmvisattn.analysis.receptive_field import (
     contributions,
     draw_fields,
     fingerprint,
-    num_maps,
+    maps_of,
     read_fields,
     sizes,
     write_fields,
 )
 from mmvisattn.benchmark.environment import environment
-from mmvisattn.benchmark.subjects import build, in_channels, is_known, unknown_message
+from mmvisattn.benchmark.subjects import build, entry_of, in_channels, is_known, unknown_message
 from mmvisattn.cli.arguments import add_weights_option, checkpoint_path, load_weights, run_tool
 from mmvisattn.cli.usage import Parser, UsageError, check_folder, one_line
 from mmvisattn.files import write_whole
 from mmvisattn.models import Restormer
 from mmvisattn.restoration.image_restorer import ImageRestorer
 from mmvisattn.restoration.pictures import image_files
-from mmvisattn.weights import find_model
 
 MEAN, DEVIATION = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
 FILES = ('receptive_field.json', 'receptive_field.png')
@@ -51,7 +50,7 @@ def normalization(whole: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def weights_of(model: str, checkpoint: str | None) -> str:
     """The file that a model's weights come from, or that they are random."""
-    entry = find_model(Path(model).stem if model.endswith('.py') else model)
+    entry = entry_of(model)
     return checkpoint or (entry.shipped.name if entry and entry.shipped else 'random weights')
 
 
@@ -107,20 +106,20 @@ def main() -> None:
         raise UsageError(f'{args.model}: {one_line(error)}') from error
     if checkpoint:
         load_weights(whole, checkpoint, args.weights)
-    model = getattr(whole, 'backbone', whole)
     device = get_device()
-    model.to(device)
-    model.eval()
+    model = getattr(whole, 'backbone', whole).to(device).eval()
     images = photographs(args.images, whole, args.size, args.samples) if args.images else [
         torch.randn(1, in_channels(model), args.size, args.size) for _ in range(args.samples)]
     images = [image.to(device) for image in images]
+    with torch.no_grad():
+        maps = maps_of(model, images[0])
     subject = dict(model=args.model, checkpoint=checkpoint, weights=weights_of(args.model, checkpoint),
                    images=str(args.images.resolve()) if args.images else 'random', samples=len(images), size=args.size,
-                   seed=args.seed, fingerprint=fingerprint(model, images))
+                   seed=args.seed, fingerprint=fingerprint([*images, *maps]))
     fields = [] if args.overwrite else read_fields(unfinished, subject)
     if there and not (args.overwrite or fields):
         raise UsageError(f'{args.out / there} is there already; --overwrite replaces it')
-    for index in range(len(fields), num_maps(model, images[0])):
+    for index in range(len(fields), len(maps)):
         fields.append(contributions(model, index, tqdm(images, desc=f'map {index}', unit='image')))
         write_fields(unfinished, subject, fields)
     found = [sizes(field) for field in fields]

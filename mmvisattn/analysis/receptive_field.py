@@ -19,24 +19,17 @@ SHARES = (0.5, 0.95)
 FAINTEST = 1e-5  # of the highest contribution; what is fainter is drawn so
 
 
-def _maps(model: nn.Module, image: Tensor) -> list[Tensor]:
+def maps_of(model: nn.Module, image: Tensor) -> list[Tensor]:
+    """The maps that a model returns."""
     outputs = model(image)
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
-def num_maps(model: nn.Module, image: Tensor) -> int:
-    """Number of maps that a model returns."""
-    with torch.no_grad():
-        return len(_maps(model, image))
-
-
-def fingerprint(model: nn.Module, images: Sequence[Tensor]) -> str:
-    """A digest of the images and of a model's maps of the first one: other weights, settings or images have another."""
-    with torch.no_grad():
-        maps = _maps(model, images[0])
+def fingerprint(tensors: Iterable[Tensor]) -> str:
+    """A digest of images, and of a model's maps of one of them: other weights, settings or images have another."""
     content = hashlib.sha256()
-    for tensor in (*images, *maps):
-        content.update(tensor.cpu().contiguous().numpy().tobytes())
+    for tensor in tensors:
+        content.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return content.hexdigest()[:16]
 
 
@@ -55,7 +48,7 @@ def contributions(model: nn.Module, index: int, images: Iterable[Tensor]) -> Arr
     total: Tensor | None = None
     for image in images:
         x = image.detach().requires_grad_()
-        y = _maps(model, x)[index]
+        y = maps_of(model, x)[index]
         gradient, = torch.autograd.grad(y[..., y.shape[-2] // 2, y.shape[-1] // 2].sum(), x)
         found = gradient.abs().sum((0, 1)).double().cpu()
         total = found if total is None else total + found

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from mmvisattn.files import written_whole
-from mmvisattn.weights import find_model
 
 from .results import exponents
+from .subjects import entry_of
 
 # Lines without gaps, dashes, dots, both, and longer patterns of them, in points of line and gap.
 STYLES = ((0, ()), (0, (4, 2)), (0, (1, 2)), (0, (4, 2, 1, 2)), (0, (4, 2, 1, 2, 1, 2)), (0, (8, 4)), (0, (1, 5)),
@@ -95,8 +95,7 @@ def published(results: dict) -> dict[tuple[str, str], dict[str, float]]:
     """Published figures of the models whose latency was measured: by data set and metric, those of at least two of them."""
     figures: dict[tuple[str, str], dict[str, float]] = {}
     for name in dict.fromkeys(row['model'] for row in _timed(results)):
-        about = results['models'][name]
-        entry = find_model(Path(about['model']).stem if about['model'].endswith('.py') else about['model'])
+        entry = entry_of(results['models'][name]['model'])
         for key, value in (entry.figures if entry else {}).items():
             figures.setdefault(key, {})[name] = value
     return {key: values for key, values in figures.items() if len(values) > 1}

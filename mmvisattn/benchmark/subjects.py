@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmvisattn.inference import Predictor, load
 from mmvisattn.restoration.image_restorer import ImageRestorer
-from mmvisattn.weights import find_model, similar_models
+from mmvisattn.weights import ModelEntry, find_model, similar_models
 from mmvisattn.without_torchvision import import_mmpretrain
 
 PARTS = ('backbone', 'logits', 'output')
@@ -63,6 +63,11 @@ def registered(text: str) -> list[dict] | None:
         return _chain(ast.parse(text, mode='eval').body)
     except (ValueError, SyntaxError):
         return None
+
+
+def entry_of(text: str) -> ModelEntry | None:
+    """What the table of models says of a model that is given by its name or by the path of its config."""
+    return find_model(Path(text).stem if text.endswith('.py') else text)
 
 
 def is_known(text: str) -> bool:
